@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Random and chosen identifiers. Random ones are never derived from content, so a failed attempt cannot collide
+ * with a later one.
+ *
+ * @module
+ */
+
+declare const brand: unique symbol;
+type Brand<B extends string> = string & { readonly [brand]: B };
+
+/** Name of a layer's directory inside the driver: 64 hex digits, or a writable layer's with `-init`. */
+export type CacheId = Brand<"CacheId">;
+/** Id of a catalog record: 64 hex digits when random, else the caller's. */
+export type RecordId = Brand<"RecordId">;
+
+const CACHE_ID = /^[0-9a-f]{64}(-init)?$/;
+const RECORD_ID = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/;
+/** Docker refuses ids whose first 12 digits could be read as a number, since they serve as host names. */
+const LOOKS_NUMERIC = /^[0-9]{12}/;
+
+/** 32 random bytes as 64 hex digits, of which the first 12 are not all decimal. Docker's rule for ids. */
+export function randomId(): string {
+  for (;;) {
+    const bytes = crypto.getRandomValues(new Uint8Array(32));
+    const id = Array.from(bytes, (b) => b.toString(16).padStart(2, "0")).join("");
+    if (!LOOKS_NUMERIC.test(id)) return id;
+  }
+}
+
+/** A fresh name for a layer's directory. */
+export function randomCacheId(): CacheId {
+  return randomId() as CacheId;
+}
+
+/**
+ * The text as a driver directory name. The check is what keeps `..` and `/` out of paths.
+ * @throws {SyntaxError} when it is not 64 hex digits, with or without `-init`
+ */
+export function parseCacheId(text: string): CacheId {
+  if (!CACHE_ID.test(text)) {
+    throw new SyntaxError(`Cannot parse cache id "${text.slice(0, 100)}": expected 64 lower-case hex digits`);
+  }
+  return text as CacheId;
+}
+
+/**
+ * The text as the id of a catalog record.
+ * @throws {SyntaxError} when it is not a letter or digit followed by letters, digits, `_`, `.` and `-`, 128 at most
+ */
+export function parseRecordId(text: string): RecordId {
+  if (!RECORD_ID.test(text)) {
+    throw new SyntaxError(
+      `Cannot use id "${
+        text.slice(0, 140)
+      }": expected a letter or digit, then letters, digits, "_", "." or "-", 128 at most`,
+    );
+  }
+  return text as RecordId;
+}

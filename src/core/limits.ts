@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Every bound of the system, with its unit and its reason (I9).
+ *
+ * @module
+ */
+
+/** Bounds on what one layer may ask of this machine. Each can be set per call; {@link DEFAULT_LIMITS} are the defaults. */
+export interface Limits {
+  /** Members of one archive. Bounds inodes, and the memory of hard-link tracking. */
+  readonly entriesMax: number;
+  /** Uncompressed bytes of one layer, holes of sparse files included. Bounds the disk that a bomb can fill. */
+  readonly unpackedBytesMax: number;
+  /** Uncompressed over compressed bytes, looked at once 64 MiB are out. Layers of zeros are legal, so it is generous. */
+  readonly ratioMax: number;
+  /** Bytes after the end-of-archive marker. They are kept, so they must be bounded (CVE-2017-14992). */
+  readonly trailingBytesMax: number;
+  /** Bytes of one extension header's body (`x`, `g`, `L`, `K`). Go's archive/tar draws the same line. */
+  readonly extensionBytesMax: number;
+  /** Extension headers in a row before an entry must come. Without it metadata is unbounded although each is small. */
+  readonly extensionsInRowMax: number;
+  /** Pieces of one sparse file, and so the memory of its map. */
+  readonly sparseExtentsMax: number;
+  /** Bytes of a path: Linux's PATH_MAX. */
+  readonly pathBytesMax: number;
+  /** Bytes of one path component: NAME_MAX of every common file system. */
+  readonly componentBytesMax: number;
+  /** Components of a path. Deeper trees cannot be walked by path strings any more. */
+  readonly depthMax: number;
+  /** Extended attributes of one entry. */
+  readonly xattrsMax: number;
+  /** Bytes of one extended attribute's value: the kernel's XATTR_SIZE_MAX. */
+  readonly xattrBytesMax: number;
+  /** Log2 of the zstd window: 27 (128 MiB) is what `zstd` itself accepts without a flag. */
+  readonly zstdWindowLogMax: number;
+}
+
+const MIB = 1024 * 1024;
+const GIB = 1024 * MIB;
+
+/** What applies unless a caller says otherwise. */
+export const DEFAULT_LIMITS: Limits = {
+  entriesMax: 5_000_000,
+  unpackedBytesMax: 64 * GIB,
+  ratioMax: 5000,
+  trailingBytesMax: GIB,
+  extensionBytesMax: MIB,
+  extensionsInRowMax: 8,
+  sparseExtentsMax: 1 << 20,
+  pathBytesMax: 4096,
+  componentBytesMax: 255,
+  depthMax: 1024,
+  xattrsMax: 256,
+  xattrBytesMax: 64 * 1024,
+  zstdWindowLogMax: 27,
+};
+
+/** Layers in one chain. 127 in Docker's old drivers less the two that a writable layer adds. */
+export const CHAIN_DEPTH_MAX = 125;
+/** Bytes of a JSON document read from disk or out of an archive: what registries accept. */
+export const JSON_BYTES_MAX = 4 * MIB;
+/** Bytes of a chunk that flows between stages. Smaller ones cost more in every stage, larger ones only memory. */
+export const CHUNK_BYTES = MIB;
+/** Bytes of one tar-split segment. The reference writes trailing bytes in pieces of this size, too. */
+export const SEGMENT_BYTES_MAX = MIB;
