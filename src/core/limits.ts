@@ -63,3 +63,7 @@ export const JSON_BYTES_MAX = 4 * MIB;
 export const CHUNK_BYTES = MIB;
 /** Bytes of one tar-split segment. The reference writes trailing bytes in pieces of this size, too. */
 export const SEGMENT_BYTES_MAX = MIB;
+/** Bytes of headers in one tar-split segment. Extension headers at their limits fit; what is longer trails the archive. */
+export const SPLIT_HEADER_BYTES_MAX = 16 * MIB;
+/** Bytes of one JSON record of a tar-split file: the longest that the reference writes, a sparse map of a million pieces, fits. */
+export const SPLIT_RECORD_BYTES_MAX = 64 * MIB;
