@@ -65,6 +65,11 @@ export function componentsOf(path: LayerPath): ByteString[] {
   return path === "" ? [] : (path.split("/") as ByteString[]);
 }
 
+/** The steps that a symlink's text takes, in order, `..` kept: what it means depends on where the link stands. */
+export function stepsOf(target: ByteString): ByteString[] {
+  return target.split("/").filter((step) => step !== "" && step !== ".") as ByteString[];
+}
+
 /** Every directory above a path, outermost first, without the root and without the path itself. */
 export function ancestorsOf(path: LayerPath): LayerPath[] {
   const ancestors: LayerPath[] = [];

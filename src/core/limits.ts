@@ -57,6 +57,8 @@ export const DEFAULT_LIMITS: Limits = {
 
 /** Layers in one chain. 127 in Docker's old drivers less the two that a writable layer adds. */
 export const CHAIN_DEPTH_MAX = 125;
+/** Symlinks followed for one path, beyond which it is a loop. Go's and containerd's number; the kernel stops at 40. */
+export const SYMLINKS_MAX = 255;
 /** Bytes of a JSON document read from disk or out of an archive: what registries accept. */
 export const JSON_BYTES_MAX = 4 * MIB;
 /** Bytes of a chunk that flows between stages. Smaller ones cost more in every stage, larger ones only memory. */
