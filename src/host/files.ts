@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Ordinary operations on paths of the host: the store's own files and directories, whose names this package chose or a
+ * person gave. Nothing that comes from an archive is used here; that goes through {@link RootedDir}.
+ *
+ * Failures are {@link OsError}s or `node:fs` errors; `errno.ts` reads both.
+ *
+ * @module
+ */
+import { mkdirSync, readdirSync, readFileSync, realpathSync, statSync, symlinkSync } from "node:fs";
+import { basename, dirname } from "node:path";
+import { fromText } from "../core/bytes.ts";
+import { StrataError } from "../core/errors.ts";
+import type { FileStat } from "../core/file_stat.ts";
+import { parseLayerPath } from "../core/layer_path.ts";
+import { hasErrno } from "./errno.ts";
+import * as libc from "./libc.ts";
+import { AT_FDCWD, O_CREAT, O_EXCL, O_NOCTTY, O_NOFOLLOW, O_RDONLY, O_RDWR, RENAME_NOREPLACE } from "./linux.ts";
+import { OpenFile } from "./open_file.ts";
+import { type RenameOptions, RootedDir } from "./rooted_dir.ts";
+
+/** Makes a directory and those above it, when absent; `mode` is for the ones that are made, and passes the umask. */
+export function ensureDir(path: string, mode: number): void {
+  mkdirSync(path, { recursive: true, mode });
+}
+
+/** A file's UTF-8 text; `undefined` when there is no such file. */
+export function readText(path: string): string | undefined {
+  return undefinedIfAbsent(() => readFileSync(path, "utf8"));
+}
+
+/**
+ * A file's bytes; `undefined` when there is no such file.
+ * @throws {StrataError} `LIMIT_EXCEEDED` when it has more than `max` bytes
+ */
+export function readBytes(path: string, options: { readonly max: number }): Uint8Array | undefined {
+  const size = undefinedIfAbsent(() => statSync(path).size) ?? 0;
+  if (size > options.max) refuseLarge(path, options.max);
+  const bytes = undefinedIfAbsent(() => readFileSync(path));
+  if (bytes !== undefined && bytes.byteLength > options.max) refuseLarge(path, options.max);
+  return bytes;
+}
+
+/** The names in a directory, in UTF-16 order; none when there is no such directory. */
+export function listNames(path: string): string[] {
+  return undefinedIfAbsent(() => readdirSync(path).sort()) ?? [];
+}
+
+/** True when something has this name, also a dangling symlink. */
+export function pathExists(path: string): boolean {
+  return statPath(path) !== undefined;
+}
+
+/** What has this name, a final symlink not followed; `undefined` when nothing has. */
+export function statPath(path: string): FileStat | undefined {
+  return libc.statx(AT_FDCWD, fromText(path));
+}
+
+/** Removes whatever has this name, with all that lies below. Symlinks are not followed, mounts not entered. */
+export function removeTreeAt(path: string): void {
+  undefinedIfAbsent(() => {
+    using parent = RootedDir.open(dirname(path));
+    parent.removeTree(parseLayerPath(fromText(basename(path))));
+  });
+}
+
+/** Moves an object inside its file system. `never` fails with `EEXIST` when the new name is taken. */
+export function renamePath(from: string, to: string, options: RenameOptions): void {
+  const flags = options.replace === "never" ? RENAME_NOREPLACE : 0;
+  libc.renameat2(AT_FDCWD, fromText(from), AT_FDCWD, fromText(to), flags);
+}
+
+/** Makes a file with this content; `EEXIST` when the name is taken. */
+export function createExclusive(path: string, content: Uint8Array | string): void {
+  using file = openForWrite(path, { existing: "never" });
+  file.write(typeof content === "string" ? new TextEncoder().encode(content) : content);
+}
+
+/** Opens a file for reading. */
+export function openForRead(path: string): OpenFile {
+  return new OpenFile(libc.openat(AT_FDCWD, fromText(path), O_RDONLY | O_NOCTTY));
+}
+
+/** How a file is opened for writing. */
+export interface OpenForWriteOptions {
+  /** `never` (the default): a taken name is `EEXIST`. `allow`: a file that is there is opened with its content. */
+  readonly existing?: "never" | "allow";
+  /** Permission bits of a file that is made; they pass the umask. Default 0o644. */
+  readonly mode?: number;
+}
+
+/** Opens a file for reading and writing, and makes it when absent. A final symlink is refused. */
+export function openForWrite(path: string, options: OpenForWriteOptions = {}): OpenFile {
+  const { existing = "never", mode = 0o644 } = options;
+  const flags = O_RDWR | O_CREAT | O_NOFOLLOW | O_NOCTTY | (existing === "never" ? O_EXCL : 0);
+  return new OpenFile(libc.openat(AT_FDCWD, fromText(path), flags, mode));
+}
+
+/** Makes a symlink at `path`; `EEXIST` when the name is taken. */
+export function makeSymlink(path: string, target: string): void {
+  symlinkSync(target, path);
+}
+
+/** The path with all symlinks resolved. */
+export function realPath(path: string): string {
+  return realpathSync(path);
+}
+
+function undefinedIfAbsent<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (hasErrno(error, "ENOENT")) return undefined;
+    throw error;
+  }
+}
+
+function refuseLarge(path: string, max: number): never {
+  throw new StrataError("LIMIT_EXCEEDED", `Cannot read "${path}": it has more than ${max} bytes; check the file`, {
+    limit: "max",
+    max,
+    entry: path,
+  });
+}
