@@ -47,14 +47,19 @@ export interface TarEntry {
   readonly size: number;
   /** Bytes of payload that follow in the archive, padding and a PAX 1.0 sparse map not counted. */
   readonly storedSize: number;
+  /**
+   * The size field as written, a PAX `size` record over it. It differs from `size` for a sparse member, and for a type
+   * without content whose header gives a size all the same (it may then even be negative). 0 for a global header.
+   */
+  readonly headerSize: number;
   readonly mtime: Timespec;
   readonly atime: Timespec | undefined;
   readonly ctime: Timespec | undefined;
   readonly devMajor: number;
   readonly devMinor: number;
-  /** `SCHILY.xattr.*` records: names without that prefix. */
+  /** `SCHILY.xattr.*` records: names without that prefix. An empty value is an attribute with an empty value. */
   readonly xattrs: ReadonlyMap<ByteString, Uint8Array>;
-  /** All PAX records, last one of a key. */
+  /** All PAX records, last one of a key; the pairs of a sparse 0.0 map are joined in `GNU.sparse.map`. */
   readonly pax: ReadonlyMap<ByteString, ByteString>;
   /** The pieces that have data, in order, when the member is sparse. */
   readonly sparse: readonly SparseExtent[] | undefined;
