@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Chunks of an even size. Decoders give views of buffers that they go on using, and small ones too; the stages that
+ * follow hash, split and transfer chunks, which wants large ones that own their buffer.
+ *
+ * @module
+ */
+import { CHUNK_BYTES } from "../core/limits.ts";
+
+/**
+ * The same bytes in chunks of 1 MiB, the last one excepted, each owning its whole buffer. Chunks that are so already
+ * pass as they are; others are copied, which costs a hundredth of decompressing them.
+ */
+export async function* packChunks(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+  let pending = new Uint8Array(0);
+  let pendingBytes = 0;
+  for await (const chunk of source) {
+    if (pendingBytes === 0 && isPacked(chunk)) {
+      yield new Uint8Array(chunk.buffer);
+      continue;
+    }
+    for (let at = 0; at < chunk.byteLength;) {
+      if (pendingBytes === 0) pending = new Uint8Array(CHUNK_BYTES);
+      const step = Math.min(CHUNK_BYTES - pendingBytes, chunk.byteLength - at);
+      pending.set(chunk.subarray(at, at + step), pendingBytes);
+      pendingBytes += step;
+      at += step;
+      if (pendingBytes < CHUNK_BYTES) continue;
+      pendingBytes = 0;
+      yield pending;
+    }
+  }
+  if (pendingBytes > 0) yield pending.slice(0, pendingBytes);
+}
+
+function isPacked(chunk: Uint8Array): chunk is Uint8Array<ArrayBuffer> {
+  return chunk.buffer instanceof ArrayBuffer && chunk.byteLength === CHUNK_BYTES &&
+    chunk.buffer.byteLength === CHUNK_BYTES;
+}
