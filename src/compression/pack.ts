@@ -9,7 +9,7 @@ import { CHUNK_BYTES } from "../core/limits.ts";
 
 /**
  * The same bytes in chunks of 1 MiB, the last one excepted, each owning its whole buffer. Chunks that are so already
- * pass as they are; others are copied, which costs a hundredth of decompressing them.
+ * pass as they are; others are copied, which is little next to decompressing them.
  */
 export async function* packChunks(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array<ArrayBuffer>> {
   let pending = new Uint8Array(0);

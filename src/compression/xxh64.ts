@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * XXH64 with seed 0, as far as zstd needs it: the low 32 bits. Specification: RFC 8878 section 3.1.1 refers to
- * xxHash, `doc/xxhash_spec.md`. Works on halves of 32 bits, since `BigInt` is ten times slower.
+ * xxHash, `doc/xxhash_spec.md`. Works on halves of 32 bits, since every `BigInt` is an allocation.
  *
  * @module
  */

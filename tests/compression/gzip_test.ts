@@ -7,8 +7,8 @@ import { isStrataError } from "../../src/core/errors.ts";
 import { cutAt, decompressAll, isRefused, later, sampleBytes } from "./helpers.ts";
 import { concat } from "./zstd_writer.ts";
 
-const FIRST = sampleBytes(5000);
-const SECOND = sampleBytes(777).reverse();
+const FIRST = sampleBytes(900);
+const SECOND = sampleBytes(300).reverse();
 const A = gzipMember(FIRST);
 const B = gzipMember(SECOND);
 const BOTH = concat([FIRST, SECOND]);
