@@ -9,12 +9,13 @@
 declare const brand: unique symbol;
 type Brand<B extends string> = string & { readonly [brand]: B };
 
-/** Name of a layer's directory inside the driver: 64 hex digits, or a writable layer's with `-init`. */
+/** Name of a layer's directory inside the driver: 64 hex digits (25 characters from BuildKit), or one with `-init`. */
 export type CacheId = Brand<"CacheId">;
 /** Id of a catalog record: 64 hex digits when random, else the caller's. */
 export type RecordId = Brand<"RecordId">;
 
-const CACHE_ID = /^[0-9a-f]{64}(-init)?$/;
+/** The second form is BuildKit's: dockerd keeps its ids as cache ids of the layers that it builds. */
+const CACHE_ID = /^(?:[0-9a-f]{64}|[0-9a-z]{25})(-init)?$/;
 const RECORD_ID = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/;
 /** Docker refuses ids whose first 12 digits could be read as a number, since they serve as host names. */
 const LOOKS_NUMERIC = /^[0-9]{12}/;
@@ -35,11 +36,13 @@ export function randomCacheId(): CacheId {
 
 /**
  * The text as a driver directory name. The check is what keeps `..` and `/` out of paths.
- * @throws {SyntaxError} when it is not 64 hex digits, with or without `-init`
+ * @throws {SyntaxError} when it is not 64 hex digits or 25 characters of BuildKit's, with or without `-init`
  */
 export function parseCacheId(text: string): CacheId {
   if (!CACHE_ID.test(text)) {
-    throw new SyntaxError(`Cannot parse cache id "${text.slice(0, 100)}": expected 64 lower-case hex digits`);
+    throw new SyntaxError(
+      `Cannot parse cache id "${text.slice(0, 100)}": expected 64 lower-case hex digits, or BuildKit's 25 characters`,
+    );
   }
   return text as CacheId;
 }

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Names of catalog records, and the files that claim them.
+ *
+ * @module
+ */
+import { digestHex, digestOf } from "../core/digest.ts";
+import { StrataError } from "../core/errors.ts";
+
+/** Characters (Unicode code points) of a name. */
+export const NAME_CHARS_MAX = 255;
+/** Bytes of an encoded name that every file system takes, with room for a temporary file's suffix. */
+const FILE_NAME_BYTES_MAX = 200;
+// deno-lint-ignore no-control-regex -- names are shown in terminals and lists, so control characters are refused
+const REFUSED = /[\u0000-\u001f\u007f]/;
+
+/**
+ * Checks a name that a person or program gives to a record.
+ * @throws {StrataError} `INVALID_ARGUMENT`
+ */
+export function checkName(name: string): void {
+  const problem = name === ""
+    ? "it is empty"
+    : [...name].length > NAME_CHARS_MAX
+    ? `it has more than ${NAME_CHARS_MAX} characters`
+    : REFUSED.test(name)
+    ? "it contains a control character"
+    : !isWellFormed(name)
+    ? "it is not valid Unicode"
+    : undefined;
+  if (problem === undefined) return;
+  const shown = JSON.stringify(name.slice(0, 40));
+  throw new StrataError("INVALID_ARGUMENT", `Cannot use ${shown} as a layer's name: ${problem}`, { argument: "name" });
+}
+
+/**
+ * The file that claims a name. Two names never share one: short names are percent-encoded, and the long ones are named
+ * by their digest after a `%s` that no percent-encoding contains. The record holds the name itself, so that this
+ * never has to be read backwards.
+ */
+export function nameFile(name: string): string {
+  const encoded = encodeURIComponent(name).replace(/^\./, "%2E");
+  return encoded.length <= FILE_NAME_BYTES_MAX ? encoded : `%sha256-${digestHex(digestOf(name))}`;
+}
+
+/** A lone surrogate has no UTF-8 form. */
+function isWellFormed(text: string): boolean {
+  return !/\p{Surrogate}/u.test(text);
+}

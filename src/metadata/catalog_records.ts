@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * The catalog: records by which users know layers, one small file each, and their names.
+ *
+ *   catalog/records/<id>.json  catalog_record.ts
+ *   catalog/names/<name>       name_claims.ts
+ *
+ * I3: a record's file appearing, being replaced or disappearing is the one commit point of every change; names follow
+ * it and are ignored where they disagree. I8: reading repairs nothing; a torn record is a finding and hides no other.
+ *
+ * @module
+ */
+import type { ChainId } from "../core/digest.ts";
+import { hasCode, StrataError } from "../core/errors.ts";
+import { parseRecordId, type RecordId } from "../core/ids.ts";
+import { syncDir, writeFileAtomic } from "../host/durable.ts";
+import { fromOsError } from "../host/errno.ts";
+import { listNames, pathExists, removeTreeAt } from "../host/files.ts";
+import { checkName } from "./catalog_name.ts";
+import {
+  type CatalogRecord,
+  catalogRecordText,
+  type JsonValue,
+  readCatalogRecord,
+  standsFor,
+} from "./catalog_record.ts";
+import { asStrataError, type Finding } from "./finding.ts";
+import type { StoreLayout } from "./layout.ts";
+import { checkNames, type NameFinding } from "./name_check.ts";
+import { NameClaims } from "./name_claims.ts";
+import { attempt } from "./record_file.ts";
+import { type Resolution, resolutionOf, resolveRef } from "./resolve_ref.ts";
+import { type Durability, ensureRecordDir } from "./staged_files.ts";
+import type { WriteLock } from "./write_lock.ts";
+
+/** All records on disk at one moment. */
+export interface CatalogListing {
+  /** Oldest first. */
+  readonly records: readonly CatalogRecord[];
+  readonly findings: readonly Finding[];
+}
+
+/** A change of a record's names. */
+export interface NameChange {
+  /** `add` puts the names before those that are there, `set` replaces them, `remove` drops them. */
+  readonly how: "add" | "set" | "remove";
+  readonly names: readonly string[];
+}
+
+/** A change of what else may change. */
+export interface RecordChange {
+  readonly metadata?: string;
+  /** All flags, as they are to be. */
+  readonly flags?: Readonly<Record<string, JsonValue>>;
+}
+
+const SUFFIX = ".json";
+
+/** The catalog of one store. It caches nothing: other processes change it at any time. */
+export class CatalogRecords {
+  readonly #layout: StoreLayout;
+  readonly #durability: Durability;
+  readonly #claims: NameClaims;
+
+  constructor(layout: StoreLayout, { durability = "full" }: { readonly durability?: Durability } = {}) {
+    this.#layout = layout;
+    this.#durability = durability;
+    this.#claims = new NameClaims(layout, { durability });
+  }
+
+  /**
+   * All records, the damaged ones as findings.
+   * @throws {StrataError} only when the directory itself cannot be read
+   */
+  list(): CatalogListing {
+    const records: CatalogRecord[] = [];
+    const findings: Finding[] = [];
+    for (const file of this.#files()) {
+      if (file.startsWith(".tmp-")) continue; // A write under way, or one that a crash cut short.
+      const path = `${this.#layout.recordsDir}/${file}`;
+      const id = attempt(() => parseRecordId(file.slice(0, -SUFFIX.length)));
+      if (id === undefined || !file.endsWith(SUFFIX)) {
+        findings.push(strayFile(file, path));
+        continue;
+      }
+      try {
+        const record = readCatalogRecord(path, id);
+        if (record !== undefined) records.push(record);
+      } catch (error) {
+        const reason = asStrataError(error, `read catalog record "${id}"`);
+        findings.push({ severity: "broken", kind: "record", subject: id, path, error: reason });
+      }
+    }
+    return { records: records.sort(byAge), findings };
+  }
+
+  /**
+   * One record.
+   * @throws {StrataError} `NOT_FOUND`; `CORRUPT` naming the file and the remedy
+   */
+  get(id: RecordId): CatalogRecord {
+    const record = readCatalogRecord(this.#layout.recordPath(id), id);
+    if (record === undefined) throw recordNotFound(id);
+    return record;
+  }
+
+  /** Whether the id is taken, be its record sound or not. */
+  has(id: RecordId): boolean {
+    return pathExists(this.#layout.recordPath(id));
+  }
+
+  /**
+   * The record that owns a name; `undefined` when none does.
+   * @throws {StrataError} `CORRUPT` when the record that claims the name is damaged
+   */
+  findByName(name: string): CatalogRecord | undefined {
+    const id = this.#claims.claimant(name);
+    const record = id === undefined ? undefined : readCatalogRecord(this.#layout.recordPath(id), id);
+    return record?.names.includes(name) ? record : undefined;
+  }
+
+  /**
+   * The record that owns a name.
+   * @throws {StrataError} `NOT_FOUND`; `CORRUPT` when the record that claims the name is damaged
+   */
+  getByName(name: string): CatalogRecord {
+    const record = this.findByName(name);
+    if (record === undefined) throw recordNotFound(name);
+    return record;
+  }
+
+  /**
+   * What a user's word for a layer means: an id, a name, a ChainID, or a prefix that fits one layer.
+   * @param chainIds layers on disk, so that those without a record are found as well
+   * @throws {StrataError} `NOT_FOUND`; `AMBIGUOUS` with the candidates; `CORRUPT` when the very record is damaged
+   */
+  resolve(ref: string, chainIds: Iterable<ChainId> = []): Resolution {
+    const id = attempt(() => parseRecordId(ref));
+    const record = (id === undefined ? undefined : readCatalogRecord(this.#layout.recordPath(id), id)) ??
+      this.findByName(ref);
+    if (record !== undefined) return resolutionOf(record);
+    return resolveRef(ref, { records: this.list().records, chainIds, byName: () => undefined });
+  }
+
+  /** The records that stand for a stack. */
+  referencesTo(chainId: ChainId): CatalogRecord[] {
+    return this.list().records.filter((record) => standsFor(record, chainId));
+  }
+
+  /**
+   * Adds a record: visible with all its names at once, or not at all.
+   * @throws {StrataError} `CONFLICT` when the id or a name is taken, `INVALID_ARGUMENT` for a name that cannot be used
+   */
+  create(lock: WriteLock, record: CatalogRecord): void {
+    lock.assertCovers(this.#layout);
+    if (this.has(record.id)) throw taken("record", record.id, "a record of this id exists");
+    const names = unique(record.names);
+    this.#commit({ ...record, names }, []);
+  }
+
+  /**
+   * Changes a record's names; no other record is touched.
+   * @returns the record as it is now
+   * @throws {StrataError} `NOT_FOUND`; `CONFLICT` when another record owns a name; `INVALID_ARGUMENT`
+   */
+  changeNames(lock: WriteLock, id: RecordId, { how, names }: NameChange): CatalogRecord {
+    lock.assertCovers(this.#layout);
+    const before = this.get(id);
+    const after = { ...before, names: namesAfter(before.names, { how, names }) };
+    this.#commit(after, before.names);
+    for (const name of before.names) if (!after.names.includes(name)) this.#claims.release(name, id);
+    return after;
+  }
+
+  /**
+   * Changes a record's metadata or flags.
+   * @returns the record as it is now
+   * @throws {StrataError} `NOT_FOUND`
+   */
+  update(lock: WriteLock, id: RecordId, change: RecordChange): CatalogRecord {
+    lock.assertCovers(this.#layout);
+    const { metadata, flags } = change;
+    const after = {
+      ...this.get(id),
+      ...(metadata === undefined ? {} : { metadata }),
+      ...(flags === undefined ? {} : { flags }),
+    };
+    this.#write(after);
+    return after;
+  }
+
+  /**
+   * Removes a record, a damaged one as well.
+   * @throws {StrataError} `NOT_FOUND`
+   */
+  remove(lock: WriteLock, id: RecordId): void {
+    lock.assertCovers(this.#layout);
+    if (!this.has(id)) throw recordNotFound(id);
+    const names = attempt(() => this.get(id).names);
+    try {
+      removeTreeAt(this.#layout.recordPath(id));
+      if (this.#durability === "full") syncDir(this.#layout.recordsDir);
+    } catch (error) {
+      throw fromOsError(error, `remove catalog record "${id}"`);
+    }
+    if (names === undefined) this.#releaseAll(id);
+    for (const name of names ?? []) this.#claims.release(name, id);
+  }
+
+  /** Where names and records disagree. Reads everything; for fsck. */
+  nameFindings(): NameFinding[] {
+    const { records, findings } = this.list();
+    const damagedIds = new Set(findings.flatMap(({ subject }) => attempt(() => parseRecordId(subject)) ?? []));
+    return checkNames({ records, damagedIds, claims: this.#claims });
+  }
+
+  /**
+   * Makes names and records agree again, and removes what unfinished writes left. A name that two records list stays
+   * with the one that owns it.
+   * @returns what was wrong
+   */
+  repair(lock: WriteLock): NameFinding[] {
+    lock.assertCovers(this.#layout);
+    const findings = this.nameFindings();
+    for (const { record, file } of findings) if (record === undefined) this.#claims.removeFile(file);
+    for (const { record, subject: name } of findings) {
+      if (record === undefined) continue;
+      if (this.#takenBy(name, record.id) === undefined) this.#claims.claim(name, record.id);
+      else this.#write({ ...this.get(record.id), names: this.get(record.id).names.filter((other) => other !== name) });
+    }
+    // Nobody else writes while the lock is held, so a temporary file is a dead writer's.
+    for (const file of this.#files()) {
+      if (file.startsWith(".tmp-")) removeTreeAt(`${this.#layout.recordsDir}/${file}`);
+    }
+    return findings;
+  }
+
+  /** Claims the record's names, then writes it; on failure, the claims that are new are dropped again. */
+  #commit(record: CatalogRecord, namesBefore: readonly string[]): void {
+    for (const name of record.names) {
+      checkName(name);
+      const owner = this.#takenBy(name, record.id);
+      if (owner !== undefined) throw taken("name", name, `it belongs to the record "${owner}"`);
+    }
+    try {
+      for (const name of record.names) this.#claims.claim(name, record.id);
+      this.#write(record);
+    } catch (error) {
+      for (const name of record.names) {
+        if (!namesBefore.includes(name)) attempt(() => this.#claims.release(name, record.id));
+      }
+      throw error;
+    }
+  }
+
+  /** The other record that owns a name. A damaged one keeps what it claims: nobody can tell that it does not list it. */
+  #takenBy(name: string, id: RecordId): RecordId | undefined {
+    const claimant = this.#claims.claimant(name);
+    if (claimant === undefined || claimant === id) return undefined;
+    try {
+      return this.get(claimant).names.includes(name) ? claimant : undefined;
+    } catch (error) {
+      if (hasCode(error, "NOT_FOUND")) return undefined;
+      if (hasCode(error, "CORRUPT")) return claimant;
+      throw error;
+    }
+  }
+
+  #write(record: CatalogRecord): void {
+    try {
+      ensureRecordDir(this.#layout.recordsDir, 0o700, this.#durability);
+      const options = { mode: 0o600, durability: this.#durability };
+      writeFileAtomic(this.#layout.recordPath(record.id), catalogRecordText(record), options);
+    } catch (error) {
+      throw fromOsError(error, `write catalog record "${record.id}"`);
+    }
+  }
+
+  /** A damaged record does not tell its names any more; the claims do. */
+  #releaseAll(id: RecordId): void {
+    for (const file of this.#claims.files()) {
+      if (attempt(() => this.#claims.claimantIn(file)) === id) this.#claims.removeFile(file);
+    }
+  }
+
+  #files(): string[] {
+    try {
+      return listNames(this.#layout.recordsDir);
+    } catch (error) {
+      throw fromOsError(error, "list the catalog");
+    }
+  }
+}
+
+function namesAfter(before: readonly string[], { how, names }: NameChange): string[] {
+  if (how === "remove") return before.filter((name) => !names.includes(name));
+  return unique(how === "set" ? names : [...names, ...before]);
+}
+
+function unique(names: readonly string[]): string[] {
+  return [...new Set(names)];
+}
+
+function byAge(a: CatalogRecord, b: CatalogRecord): number {
+  if (a.created !== b.created) return a.created < b.created ? -1 : 1;
+  return a.id < b.id ? -1 : 1;
+}
+
+function recordNotFound(ref: string): StrataError {
+  return new StrataError(
+    "NOT_FOUND",
+    `Cannot find catalog record "${ref}": the store has none of this id or name; "strata layers" lists what there is`,
+    { kind: "record", ref },
+  );
+}
+
+function taken(kind: "record" | "name", name: string, why: string): StrataError {
+  return new StrataError("CONFLICT", `Cannot use ${kind} "${name}": ${why}; choose another, or remove that one first`, {
+    kind,
+    name,
+  });
+}
+
+function strayFile(file: string, path: string): Finding {
+  const error = new StrataError(
+    "CORRUPT",
+    `Cannot read "${path}" as a catalog record: its name is not "<id>.json"; it is ignored, and may be removed by hand`,
+    { path },
+  );
+  return { severity: "stray", kind: "record", subject: file, path, error };
+}

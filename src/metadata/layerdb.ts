@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * The records of all layers: Docker's `layerdb/sha256`. Listing, publishing and withdrawing.
+ *
+ * I1: a record is published after its data is synced, and withdrawn before its data is removed.
+ * I3: publishing is one rename that never replaces; Docker's store does the same, but leaves the directory unsynced.
+ * I8: reading deletes nothing. A damaged layer is a finding, and gives way to the same layer when it is registered
+ * again; in Docker it would be hidden and block the name for ever.
+ *
+ * @module
+ */
+import { type ChainId, digestHex, parseChainId } from "../core/digest.ts";
+import { hasCode, StrataError } from "../core/errors.ts";
+import { type CacheId, randomId } from "../core/ids.ts";
+import { syncDir } from "../host/durable.ts";
+import { fromOsError, hasErrno } from "../host/errno.ts";
+import { listNames, removeTreeAt, renamePath, statPath } from "../host/files.ts";
+import { chainError, findChainFaults } from "./chain.ts";
+import { asStrataError, type Finding, pathOf } from "./finding.ts";
+import {
+  type LayerRecord,
+  peekLayerRecord,
+  readLayerRecord,
+  requireTarSplit,
+  stageLayerRecord,
+  TAR_SPLIT_FILE,
+} from "./layer_record.ts";
+import type { StoreLayout } from "./layout.ts";
+import { type Durability, ensureRecordDir } from "./staged_files.ts";
+import type { WriteLock } from "./write_lock.ts";
+
+/** All layers on disk at one moment. */
+export interface LayerListing {
+  /** Layers that can be used, all layers below them included. In the order of the hex digits. */
+  readonly layers: ReadonlyMap<ChainId, LayerRecord>;
+  /** Layers that cannot be used. */
+  readonly broken: readonly BrokenLayer[];
+  /** Layers whose `strata.json` is damaged, and entries that are no layers. */
+  readonly findings: readonly Finding[];
+}
+
+/** A layer that cannot be used, and what is still known of it: neither its data nor its parent is garbage yet. */
+export interface BrokenLayer extends Finding {
+  readonly chainId: ChainId;
+  readonly cacheId?: CacheId;
+  readonly parent?: ChainId;
+}
+
+/** A record taken away, whose data may be removed now. */
+export interface WithdrawnLayer {
+  readonly chainId: ChainId;
+  /** The record's directory under its new name. */
+  readonly path: string;
+  /** Absent: the record does not tell any more. */
+  readonly cacheId?: CacheId;
+}
+
+/** A record that is ready to be published. */
+export interface StagedRecord {
+  readonly chainId: ChainId;
+  /** Holds the record's files and the tar-split; on the store's file system. */
+  readonly stagedDir: string;
+}
+
+/** Docker's mark on a layer whose deletion has begun; dockerd finishes it, too. */
+const REMOVING = /^([0-9a-f]{64})-.*-removing$/;
+const LAYER_NAME = /^[0-9a-f]{64}$/;
+
+/** The layer records of one store. It caches nothing: other processes change the store at any time. */
+export class LayerDb {
+  readonly #layout: StoreLayout;
+  readonly #durability: Durability;
+
+  constructor(layout: StoreLayout, { durability = "full" }: { readonly durability?: Durability } = {}) {
+    this.#layout = layout;
+    this.#durability = durability;
+  }
+
+  /**
+   * All layers, the damaged ones as findings.
+   * @throws {StrataError} only when the directory itself cannot be read
+   */
+  list(): LayerListing {
+    const layers = new Map<ChainId, LayerRecord>();
+    const broken: BrokenLayer[] = [];
+    const findings: Finding[] = [];
+    for (const name of this.#entries()) {
+      const path = `${this.#layout.layersDir}/${name}`;
+      if (REMOVING.test(name)) continue;
+      const stray = strayEntry(name, path);
+      if (stray !== undefined) {
+        findings.push(stray);
+        continue;
+      }
+      const chainId = parseChainId(`sha256:${name}`);
+      try {
+        const { record, extrasError } = readLayerRecord(path, chainId);
+        layers.set(chainId, record);
+        if (extrasError !== undefined) findings.push(layerFinding("degraded", chainId, { path, error: extrasError }));
+      } catch (error) {
+        // A layer that another process withdrew since the directory was listed is gone, not broken.
+        if (!isDirectory(path)) continue;
+        const reason = asStrataError(error, `read layer ${chainId}`);
+        broken.push({
+          ...layerFinding("broken", chainId, { path, error: reason }),
+          chainId,
+          ...peekLayerRecord(path, chainId),
+        });
+      }
+    }
+    broken.push(...this.#takeUnsupported(layers));
+    return { layers, broken, findings };
+  }
+
+  /**
+   * One layer's record.
+   * @throws {StrataError} `NOT_FOUND`; `CORRUPT` naming the file and the remedy
+   */
+  read(chainId: ChainId): LayerRecord {
+    const dir = this.#layout.layerDir(chainId);
+    if (!isDirectory(dir)) throw layerNotFound(chainId);
+    return readLayerRecord(dir, chainId).record;
+  }
+
+  /** Whether a record of that name exists, sound or not. */
+  has(chainId: ChainId): boolean {
+    return isDirectory(this.#layout.layerDir(chainId));
+  }
+
+  /** Where the layer's tar-split lies. */
+  tarSplitPath(chainId: ChainId): string {
+    return `${this.#layout.layerDir(chainId)}/${TAR_SPLIT_FILE}`;
+  }
+
+  /**
+   * Writes a record's files into a staging directory, beside the tar-split.
+   * @throws {StrataError} `INVALID_ARGUMENT` when the ChainID is not that of parent and DiffID
+   */
+  stageRecord(dir: string, record: LayerRecord): void {
+    try {
+      stageLayerRecord(dir, record, this.#durability);
+    } catch (error) {
+      throw fromOsError(error, `record layer ${record.chainId}`);
+    }
+  }
+
+  /**
+   * Publishes a staged record: the commit point (I3). The data must have been synced (I1). When a sound record of that
+   * name is there already, the staged one is left alone and `exists` is returned. A damaged one is moved aside as an
+   * orphan: {@link orphans} then names its data.
+   * @throws {StrataError} `CORRUPT` when the staged record is not sound
+   */
+  publish(lock: WriteLock, { chainId, stagedDir }: StagedRecord): "published" | "exists" {
+    lock.assertCovers(this.#layout);
+    readLayerRecord(stagedDir, chainId);
+    requireTarSplit(stagedDir, chainId);
+    const target = this.#layout.layerDir(chainId);
+    try {
+      ensureRecordDir(this.#layout.layersDir, 0o755, this.#durability);
+      if (this.#isSound(chainId)) return "exists";
+      if (isDirectory(target)) this.#moveAside(chainId);
+      renamePath(stagedDir, target, { replace: "never" });
+      this.#sync();
+      return "published";
+    } catch (error) {
+      throw fromOsError(error, `publish layer ${chainId}`);
+    }
+  }
+
+  /**
+   * Takes a layer's record away, durably; from then on the layer does not exist, and its data may be removed (I1).
+   * @throws {StrataError} `NOT_FOUND`; any failure of the rename, in which case nothing has changed
+   */
+  withdraw(lock: WriteLock, chainId: ChainId): WithdrawnLayer {
+    lock.assertCovers(this.#layout);
+    const dir = this.#layout.layerDir(chainId);
+    if (!isDirectory(dir)) throw layerNotFound(chainId);
+    const { cacheId } = peekLayerRecord(dir, chainId);
+    try {
+      const path = this.#moveAside(chainId);
+      this.#sync();
+      return { chainId, path, ...(cacheId === undefined ? {} : { cacheId }) };
+    } catch (error) {
+      throw fromOsError(error, `remove layer ${chainId}`);
+    }
+  }
+
+  /** Removes what {@link withdraw} or {@link orphans} returned, after its data. Absence is no error. */
+  removeWithdrawn({ chainId, path }: WithdrawnLayer): void {
+    try {
+      removeTreeAt(path);
+    } catch (error) {
+      throw fromOsError(error, `remove what is left of layer ${chainId}`);
+    }
+  }
+
+  /** Layers whose deletion was begun and not finished, by this store or by Docker. */
+  orphans(): WithdrawnLayer[] {
+    return this.#entries().flatMap((name) => {
+      const hex = REMOVING.exec(name)?.[1];
+      const path = `${this.#layout.layersDir}/${name}`;
+      if (hex === undefined || !isDirectory(path)) return [];
+      const chainId = parseChainId(`sha256:${hex}`);
+      const { cacheId } = peekLayerRecord(path, chainId);
+      return [{ chainId, path, ...(cacheId === undefined ? {} : { cacheId }) }];
+    });
+  }
+
+  #entries(): string[] {
+    try {
+      return listNames(this.#layout.layersDir).sort();
+    } catch (error) {
+      throw fromOsError(error, "list the layers");
+    }
+  }
+
+  /** Takes the layers out whose stack is not whole. */
+  #takeUnsupported(layers: Map<ChainId, LayerRecord>): BrokenLayer[] {
+    return [...findChainFaults(layers)].map(([chainId, fault]) => {
+      const { cacheId, parent } = layers.get(chainId) ?? {};
+      layers.delete(chainId);
+      return {
+        ...layerFinding("broken", chainId, {
+          path: this.#layout.layerDir(chainId),
+          error: chainError(chainId, fault),
+        }),
+        chainId,
+        ...(cacheId === undefined ? {} : { cacheId }),
+        ...(parent === undefined ? {} : { parent }),
+      };
+    });
+  }
+
+  #isSound(chainId: ChainId): boolean {
+    const dir = this.#layout.layerDir(chainId);
+    if (!isDirectory(dir)) return false;
+    try {
+      readLayerRecord(dir, chainId);
+      requireTarSplit(dir, chainId);
+      return true;
+    } catch (error) {
+      if (hasCode(error, "CORRUPT")) return false;
+      throw error;
+    }
+  }
+
+  #moveAside(chainId: ChainId): string {
+    for (;;) {
+      const path = `${this.#layout.layersDir}/${digestHex(chainId)}-${randomId()}-removing`;
+      try {
+        renamePath(this.#layout.layerDir(chainId), path, { replace: "never" });
+        return path;
+      } catch (error) {
+        if (!hasErrno(error, "EEXIST", "ENOTEMPTY")) throw error;
+      }
+    }
+  }
+
+  #sync(): void {
+    if (this.#durability === "full") syncDir(this.#layout.layersDir);
+  }
+}
+
+function isDirectory(path: string): boolean {
+  return statPath(path)?.type === "dir";
+}
+
+function layerNotFound(chainId: ChainId): StrataError {
+  return new StrataError(
+    "NOT_FOUND",
+    `Cannot find layer ${chainId}: the store has no record of it; "strata layers" lists what there is`,
+    { kind: "layer", ref: chainId },
+  );
+}
+
+function layerFinding(
+  severity: Finding["severity"],
+  subject: string,
+  { path, error }: { path: string; error: StrataError },
+): Finding {
+  return { severity, kind: "layer", subject, path: pathOf(error, path), error };
+}
+
+/** Docker skips such entries without a word. */
+function strayEntry(name: string, path: string): Finding | undefined {
+  const isLayerName = LAYER_NAME.test(name);
+  if (isLayerName && isDirectory(path)) return undefined;
+  const problem = isLayerName ? "is not a directory" : "is not named by 64 hex digits";
+  const error = new StrataError(
+    "CORRUPT",
+    `Cannot read "${path}" as a layer: it ${problem}; it is ignored, and may be removed by hand`,
+    { path },
+  );
+  return { severity: "stray", kind: "layer", subject: name, path, error };
+}

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * How often each layer is mounted, `<run root>/mounts/<store>/<cache id>`: counted for all processes, under a lock per
+ * layer that also covers the first mount and the last unmount.
+ *
+ * The kernel is right and the count is a note: a count without a mount is 0, and a mount without a count is 1, held by
+ * somebody unknown, so that it is not unmounted under him (moby, graphdriver/counter.go). Counts of an earlier boot
+ * are 0, should the run root outlive the boot.
+ *
+ * @module
+ */
+import * as v from "valibot";
+import { digestHex, digestOf } from "../core/digest.ts";
+import { StrataError } from "../core/errors.ts";
+import { type CacheId, parseCacheId } from "../core/ids.ts";
+import { writeFileAtomic } from "../host/durable.ts";
+import { fromOsError } from "../host/errno.ts";
+import { acquireLock } from "../host/file_lock.ts";
+import { ensureDir, listNames, pathExists, removeTreeAt } from "../host/files.ts";
+import { bootId } from "../host/process.ts";
+import { countSchema } from "./blob_info.ts";
+import { attempt, jsonText, readRecordJson } from "./record_file.ts";
+import { LOCK_TIMEOUT_MS, type WriteLockOptions } from "./write_lock.ts";
+
+/** What a count is compared with. */
+export interface MountState {
+  /** Whether the kernel has the mount. Absent for drivers that mount nothing: the count alone is right. */
+  readonly isMounted?: () => boolean;
+}
+
+/** Taking a mount. */
+export interface IncrementOptions extends MountState, WriteLockOptions {
+  /** Mounts; runs under the layer's lock when nothing is mounted yet. Its failure leaves the count at 0. */
+  readonly whenFirst?: () => void | Promise<void>;
+}
+
+/** Giving a mount back. */
+export interface DecrementOptions extends MountState, WriteLockOptions {
+  /** Unmounts; runs under the layer's lock when nobody is left. Its failure leaves the count as it was. */
+  readonly whenLast?: () => void | Promise<void>;
+  /** `one` (the default), or `all` that anybody has. */
+  readonly release?: "one" | "all";
+}
+
+const countFileSchema = v.object({ schema: v.literal(1), count: countSchema, bootId: v.string() });
+
+/** The mount counts of one store. */
+export class MountCounts {
+  readonly #dir: string;
+
+  /** @param place the run root, and the root of the store whose mounts are counted */
+  constructor({ runRoot, root }: { readonly runRoot: string; readonly root: string }) {
+    this.#dir = `${runRoot}/mounts/${digestHex(digestOf(root)).slice(0, 32)}`;
+  }
+
+  /** How often a layer is mounted now. */
+  read(id: CacheId, { isMounted }: MountState = {}): number {
+    return reconcile(this.#recorded(id), isMounted);
+  }
+
+  /**
+   * One mount more.
+   * @returns the new count
+   * @throws {StrataError} `LOCKED`, `ABORTED`; whatever `whenFirst` throws
+   */
+  increment(id: CacheId, options: IncrementOptions = {}): Promise<number> {
+    return this.#locked(id, options, async () => {
+      const before = this.read(id, options);
+      // Noted first: after a crash between the two, a count without a mount is harmless; a mount without one stays.
+      this.#write(id, before + 1);
+      try {
+        if (before === 0) await options.whenFirst?.();
+      } catch (error) {
+        this.#write(id, before);
+        throw error;
+      }
+      return before + 1;
+    });
+  }
+
+  /**
+   * One mount less, or none left.
+   * @returns the new count
+   * @throws {StrataError} `NOT_FOUND` when it is not mounted; `LOCKED`, `ABORTED`; whatever `whenLast` throws
+   */
+  decrement(id: CacheId, options: DecrementOptions = {}): Promise<number> {
+    return this.#locked(id, options, async () => {
+      const before = this.read(id, options);
+      if (before === 0) {
+        this.#write(id, 0);
+        throw notMounted(id);
+      }
+      const after = options.release === "all" ? 0 : before - 1;
+      if (after === 0) await options.whenLast?.();
+      this.#write(id, after);
+      return after;
+    });
+  }
+
+  /** The layers that have counts, with the counts as noted; compare them with the kernel by {@link MountCounts.read}. */
+  list(): Map<CacheId, number> {
+    const counts = new Map<CacheId, number>();
+    for (const name of this.#names()) {
+      const id = attempt(() => parseCacheId(name));
+      const count = id === undefined ? undefined : this.#recorded(id);
+      if (id !== undefined && count !== undefined && count > 0) counts.set(id, count);
+    }
+    return counts;
+  }
+
+  async #locked(
+    id: CacheId,
+    { timeoutMs = LOCK_TIMEOUT_MS, signal }: WriteLockOptions,
+    fn: () => Promise<number>,
+  ): Promise<number> {
+    this.#prepare();
+    const path = `${this.#dir}/${id}.lock`;
+    await using _lock = await acquireLock(path, { kind: "exclusive", timeoutMs, signal }).catch((error: unknown) => {
+      throw fromOsError(error, `count the mounts of ${id}`);
+    });
+    try {
+      return await fn();
+    } finally {
+      // Removed while it is held; whoever opened it before sees that and opens the next one.
+      if (!pathExists(`${this.#dir}/${id}`)) removeTreeAt(path);
+    }
+  }
+
+  #prepare(): void {
+    try {
+      ensureDir(this.#dir, 0o700);
+    } catch (error) {
+      throw fromOsError(error, `make the directory for mount counts "${this.#dir}"`);
+    }
+  }
+
+  /** `undefined` when nothing is noted, or it is of an earlier boot, or unreadable. */
+  #recorded(id: CacheId): number | undefined {
+    const context = { action: `read how often ${id} is mounted`, remedy: "remove the file" };
+    const noted = attempt(() => readRecordJson(`${this.#dir}/${id}`, countFileSchema, context));
+    return noted === undefined || noted.bootId !== bootId() ? undefined : noted.count;
+  }
+
+  #write(id: CacheId, count: number): void {
+    const path = `${this.#dir}/${id}`;
+    try {
+      if (count === 0) removeTreeAt(path);
+      else writeFileAtomic(path, jsonText({ schema: 1, count, bootId: bootId() }), { mode: 0o600, durability: "none" });
+    } catch (error) {
+      throw fromOsError(error, `note how often ${id} is mounted`);
+    }
+  }
+
+  #names(): string[] {
+    try {
+      return listNames(this.#dir);
+    } catch (error) {
+      throw fromOsError(error, "list the mount counts");
+    }
+  }
+}
+
+function reconcile(recorded: number | undefined, isMounted: (() => boolean) | undefined): number {
+  if (isMounted === undefined) return recorded ?? 0;
+  return isMounted() ? Math.max(1, recorded ?? 1) : 0;
+}
+
+function notMounted(id: CacheId): StrataError<"NOT_FOUND"> {
+  return new StrataError(
+    "NOT_FOUND",
+    `Cannot unmount ${id}: it is not mounted; "strata mounts" lists what is`,
+    { kind: "mount", ref: id },
+  );
+}
