@@ -11,7 +11,7 @@ import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { accessSync, constants, statSync } from "node:fs";
 import { delimiter, isAbsolute, join } from "node:path";
 import process from "node:process";
-import { Readable, Writable } from "node:stream";
+import { type Readable, Writable } from "node:stream";
 import { StrataError } from "../core/errors.ts";
 import { fromOsError } from "./errno.ts";
 
@@ -173,10 +173,19 @@ function launchOnNode(path: string, settings: LaunchSettings): Filter {
   };
 }
 
-/** Node's default strategy counts chunks instead of bytes in some versions, and so would hold far too much. */
+/** Pulled chunk by chunk: `Readable.toWeb` counts chunks instead of bytes in some versions, and would hold too much. */
 function webStreamOf(readable: Readable): ReadableStream<Uint8Array> {
-  const strategy = new ByteLengthQueuingStrategy({ highWaterMark: 64 * 1024 });
-  return Readable.toWeb(readable, { strategy });
+  const chunks: AsyncIterator<Uint8Array> = readable[Symbol.asyncIterator]();
+  return new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      const next = await chunks.next();
+      if (next.done) controller.close();
+      else controller.enqueue(next.value);
+    },
+    async cancel() {
+      await chunks.return?.();
+    },
+  }, { highWaterMark: 0 });
 }
 
 function launchOnDeno(runtime: DenoRuntime, path: string, settings: LaunchSettings): Filter {

@@ -8,6 +8,7 @@
  *
  * @module
  */
+import process from "node:process";
 import { setTimeout as pause } from "node:timers/promises";
 import { fromBytes, fromText, toText } from "../core/bytes.ts";
 import { StrataError } from "../core/errors.ts";
@@ -27,7 +28,6 @@ import {
 } from "./linux.ts";
 import { OpenFile } from "./open_file.ts";
 import { commandLine } from "./process.ts";
-import process from "node:process";
 
 /** One holder, or many that all only read. */
 export type LockKind = "exclusive" | "shared";

@@ -48,7 +48,7 @@ export interface FileTimes {
   readonly mtime?: Timespec | undefined;
 }
 
-/** Every processor that `libc.ts` accepts stores the low byte first. */
+/** Every processor that `libc_binding.ts` accepts stores the low byte first. */
 const LITTLE_ENDIAN = true;
 const WORD = 2 ** 32;
 /** In place of nanoseconds: leave this time alone. utimensat(2). */

@@ -1,20 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The system calls that neither runtime offers: the one binding to the C library (npm `koffi`), alike on Deno and Node
- * and in their workers.
+ * The system calls that neither runtime offers.
  *
  * Each function is one call of the same name in section 2 of the Linux manual, retried on `EINTR`; a failure is an
  * {@link OsError}. Paths cross as bytes. All calls are synchronous and share preallocated buffers, which is safe because
  * a worker runs one at a time and has this module to itself. Arguments are positional as in C: these are hot.
  *
- * Importing this module loads koffi if it is installed; the C library is bound at the first call.
- *
  * @module
  */
-import process from "node:process";
-import type { LibraryHandle } from "koffi";
 import { type ByteString, display, fromBytes } from "../core/bytes.ts";
-import { StrataError } from "../core/errors.ts";
 import type { FileStat } from "../core/file_stat.ts";
 import { errnoOf, OsError } from "./errno.ts";
 import {
@@ -31,9 +25,10 @@ import {
   writeOpenHow,
   writeTimes,
 } from "./kernel_structs.ts";
+import { calls, lastErrno, notSupported } from "./libc_binding.ts";
 import { AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW, O_CLOEXEC } from "./linux.ts";
 
-/** Numbers that every architecture in {@link ARCHITECTURES} shares. */
+/** Numbers that every supported processor shares. */
 const SYS_OPENAT2 = 437;
 const SYS_FCHMODAT2 = 452;
 const FICLONE = 0x40049409;
@@ -334,132 +329,6 @@ export function geteuid(): number {
   return calls().geteuid();
 }
 
-type Bytes = Uint8Array | null;
-
-/** The C functions, as koffi hands them over. */
-interface Calls {
-  openat(dirFd: number, path: Bytes, flags: number, mode: number): number;
-  syscall(number: number, dirFd: number, path: Bytes, how: Bytes, size: number): number;
-  fchmodat2(number: number, dirFd: number, path: Bytes, mode: number, flags: number): number;
-  close(fd: number): number;
-  read(fd: number, into: Bytes, length: number): number;
-  pread(fd: number, into: Bytes, length: number, position: number): number;
-  write(fd: number, bytes: Bytes, length: number): number;
-  pwrite(fd: number, bytes: Bytes, length: number, position: number): number;
-  lseek(fd: number, offset: number, whence: number): number;
-  ftruncate(fd: number, size: number): number;
-  fsync(fd: number): number;
-  syncfs(fd: number): number;
-  mkdirat(dirFd: number, path: Bytes, mode: number): number;
-  symlinkat(target: Bytes, dirFd: number, path: Bytes): number;
-  linkat(fromFd: number, from: Bytes, toFd: number, to: Bytes, flags: number): number;
-  mknodat(dirFd: number, path: Bytes, mode: number, device: bigint): number;
-  unlinkat(dirFd: number, path: Bytes, flags: number): number;
-  renameat2(fromFd: number, from: Bytes, toFd: number, to: Bytes, flags: number): number;
-  readlinkat(dirFd: number, path: Bytes, into: Bytes, length: number): number;
-  fchownat(dirFd: number, path: Bytes, uid: number, gid: number, flags: number): number;
-  fchown(fd: number, uid: number, gid: number): number;
-  fchmod(fd: number, mode: number): number;
-  chmod(path: Bytes, mode: number): number;
-  utimensat(dirFd: number, path: Bytes, times: Bytes, flags: number): number;
-  futimens(fd: number, times: Bytes): number;
-  statx(dirFd: number, path: Bytes, flags: number, mask: number, into: Bytes): number;
-  fstatfs(fd: number, into: Bytes): number;
-  getdents64(fd: number, into: Bytes, length: number): number;
-  llistxattr(path: Bytes, into: Bytes, length: number): number;
-  flistxattr(fd: number, into: Bytes, length: number): number;
-  lgetxattr(path: Bytes, name: Bytes, into: Bytes, length: number): number;
-  fgetxattr(fd: number, name: Bytes, into: Bytes, length: number): number;
-  lsetxattr(path: Bytes, name: Bytes, value: Bytes, length: number, flags: number): number;
-  fsetxattr(fd: number, name: Bytes, value: Bytes, length: number, flags: number): number;
-  lremovexattr(path: Bytes, name: Bytes): number;
-  fremovexattr(fd: number, name: Bytes): number;
-  flock(fd: number, operation: number): number;
-  ioctl(fd: number, request: number, argument: number): number;
-  copy_file_range(fromFd: number, from: Bytes, toFd: number, to: Bytes, length: number, flags: number): number;
-  geteuid(): number;
-}
-
-/**
- * koffi, or why it cannot be had. It is imported dynamically so that a missing binary becomes an error that says so, at
- * the first call instead of at start.
- */
-const koffi = await import("koffi").catch((cause: unknown) => ({ cause }));
-
-/** Processors of which {@link readStatx} and its kind know the layouts. */
-const ARCHITECTURES: readonly string[] = ["x64", "arm64", "riscv64", "loong64"];
-
-let bound: Calls | undefined;
-
-function calls(): Calls {
-  return bound ??= bind();
-}
-
-/** The calling thread's error number, right after a call. */
-function lastErrno(): number {
-  return "cause" in koffi ? ENOSYS : koffi.errno();
-}
-
-function bind(): Calls {
-  if ("cause" in koffi) throw notSupported("koffi", "the npm package koffi with its binary for this platform", koffi);
-  if (process.platform !== "linux" || !ARCHITECTURES.includes(process.arch)) {
-    throw notSupported("Linux system calls", `Linux on ${ARCHITECTURES.join(", ")}`);
-  }
-  try {
-    return declare(koffi.load(null));
-  } catch (cause) {
-    throw notSupported("the C library", "a C library with glibc 2.30's functions", { cause });
-  }
-}
-
-/** Declares what is used. Variadic functions are declared with fixed integers, which Linux ABIs pass alike. */
-function declare(libc: LibraryHandle): Calls {
-  const f = (name: string, result: string, ...types: string[]) => libc.func(name, result, types);
-  const [int, uint, ptr, size, off] = ["int", "unsigned int", "void *", "size_t", "int64_t"] as const;
-  return {
-    openat: f("openat", int, int, ptr, int, uint),
-    syscall: f("syscall", "long", "long", int, ptr, ptr, size),
-    fchmodat2: f("syscall", "long", "long", int, ptr, uint, int),
-    close: f("close", int, int),
-    read: f("read", off, int, ptr, size),
-    pread: f("pread", off, int, ptr, size, off),
-    write: f("write", off, int, ptr, size),
-    pwrite: f("pwrite", off, int, ptr, size, off),
-    lseek: f("lseek", off, int, off, int),
-    ftruncate: f("ftruncate", int, int, off),
-    fsync: f("fsync", int, int),
-    syncfs: f("syncfs", int, int),
-    mkdirat: f("mkdirat", int, int, ptr, uint),
-    symlinkat: f("symlinkat", int, ptr, int, ptr),
-    linkat: f("linkat", int, int, ptr, int, ptr, int),
-    mknodat: f("mknodat", int, int, ptr, uint, "uint64_t"),
-    unlinkat: f("unlinkat", int, int, ptr, int),
-    renameat2: f("renameat2", int, int, ptr, int, ptr, uint),
-    readlinkat: f("readlinkat", off, int, ptr, ptr, size),
-    fchownat: f("fchownat", int, int, ptr, uint, uint, int),
-    fchown: f("fchown", int, int, uint, uint),
-    fchmod: f("fchmod", int, int, uint),
-    chmod: f("chmod", int, ptr, uint),
-    utimensat: f("utimensat", int, int, ptr, ptr, int),
-    futimens: f("futimens", int, int, ptr),
-    statx: f("statx", int, int, ptr, int, uint, ptr),
-    fstatfs: f("fstatfs", int, int, ptr),
-    getdents64: f("getdents64", off, int, ptr, size),
-    llistxattr: f("llistxattr", off, ptr, ptr, size),
-    flistxattr: f("flistxattr", off, int, ptr, size),
-    lgetxattr: f("lgetxattr", off, ptr, ptr, ptr, size),
-    fgetxattr: f("fgetxattr", off, int, ptr, ptr, size),
-    lsetxattr: f("lsetxattr", int, ptr, ptr, ptr, size, int),
-    fsetxattr: f("fsetxattr", int, int, ptr, ptr, size, int),
-    lremovexattr: f("lremovexattr", int, ptr, ptr),
-    fremovexattr: f("fremovexattr", int, int, ptr),
-    flock: f("flock", int, int, int),
-    ioctl: f("ioctl", int, int, "unsigned long", int),
-    copy_file_range: f("copy_file_range", off, int, ptr, int, ptr, size, uint),
-    geteuid: f("geteuid", uint),
-  };
-}
-
 function check(result: number, syscall: string, path?: ByteString): number {
   if (result >= 0) return result;
   throw new OsError(lastErrno(), syscall, path === undefined ? undefined : display(path));
@@ -522,13 +391,4 @@ function terminated(path: ByteString, into: Uint8Array): Uint8Array {
   }
   into[path.length] = 0;
   return into;
-}
-
-function notSupported(feature: string, needed: string, options: { cause?: unknown } = {}): StrataError {
-  return new StrataError(
-    "NOT_SUPPORTED",
-    `Cannot work on files: ${feature} cannot be used here; provide ${needed}`,
-    { feature },
-    options,
-  );
 }

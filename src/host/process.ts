@@ -7,6 +7,7 @@
  * @module
  */
 import { readFileSync } from "node:fs";
+import { basename } from "node:path";
 import process from "node:process";
 import { hasErrno } from "./errno.ts";
 import { geteuid } from "./libc.ts";
@@ -46,9 +47,10 @@ export function isProcessAlive(identity: ProcessIdentity): boolean {
   return processStartTime(identity.pid) === identity.startTime;
 }
 
-/** This process's command line, for messages: what a person typed, without the runtime. */
+/** This process's command line, for messages: what a person typed, without the runtime and its directories. */
 export function commandLine(): string {
-  return ["strata", ...process.argv.slice(2)].join(" ");
+  const [, script = "strata", ...args] = process.argv;
+  return [basename(script), ...args].join(" ");
 }
 
 /** `starttime` is field 22; the slice after the name begins with field 3. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { describe, it } from "node:test";
 import assert from "node:assert/strict";
-import { mkdirSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { type LayerPath, ROOT } from "../../src/core/layer_path.ts";
 import { type CopyOptions, type CopyReport, copyTree } from "../../src/host/copy_tree.ts";
@@ -94,6 +94,22 @@ describe("copyTree()", () => {
     assert.equal(stat?.size, size);
     assert.ok((stat?.blocks ?? 0) * 512 < 1024 * 1024);
     assert.deepEqual([p.to.stat(at("hole"))?.size, p.to.stat(at("hole"))?.blocks], [size, 0]);
+  });
+
+  it("copies between file systems, holes kept", { skip: !existsSync("/dev/shm") && "needs /dev/shm" }, () => {
+    using p = pair();
+    const other = mkdtempSync("/dev/shm/strata-host-");
+    try {
+      using to = RootedDir.open(other);
+      using file = p.from.create(at("f"), 0o644);
+      file.writeAt(Uint8Array.of(1, 2, 3), 3 * 1024 * 1024);
+      file.truncate(8 * 1024 * 1024);
+      copyTree(p.from, to, { ownership: "self" });
+      assert.deepEqual(contentOf(to, at("f")), contentOf(p.from, at("f")));
+      assert.ok((to.stat(at("f"))?.blocks ?? 0) * 512 <= 1024 * 1024);
+    } finally {
+      rmSync(other, { recursive: true });
+    }
   });
 
   it("copies a file larger than one chunk", () => {

@@ -79,7 +79,7 @@ describe("file locks", () => {
     const start = Date.now();
     await assert.rejects(acquireLock(path, { kind: "shared", timeoutMs: 80 }), (error) => {
       assert.ok(hasCode(error, "LOCKED"));
-      assert.match(error.message, new RegExp(`held by pid ${process.pid} "strata.*" for \\d+ s`));
+      assert.match(error.message, new RegExp(`held by pid ${process.pid} "[^/].*" for \\d+ s`));
       assert.equal(error.detail.path, path);
       return true;
     });

@@ -35,6 +35,6 @@ describe("processes", () => {
   it("boot id, user and command line are told", () => {
     assert.match(bootId(), /^[0-9a-f-]{36}$/);
     assert.equal(effectiveUser(), process.geteuid?.());
-    assert.match(commandLine(), /^strata/);
+    assert.match(commandLine(), /^[^/]+/);
   });
 });

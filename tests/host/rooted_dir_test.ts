@@ -5,6 +5,7 @@ import * as fs from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { ROOT } from "../../src/core/layer_path.ts";
+import { runCommand } from "../../src/host/command.ts";
 import { type NodeSpec, RootedDir } from "../../src/host/rooted_dir.ts";
 import { at, atBytes, bytes, IS_ROOT, scratch, withCode } from "./scratch.ts";
 
@@ -353,6 +354,21 @@ describe("RootedDir removal and renaming", () => {
     put(j.root, `${path.slice(2)}/file`);
     j.root.removeTree(at("d"));
     assert.deepEqual(j.root.list(ROOT), []);
+  });
+
+  it("removeTree() does not enter a mount", { skip: !IS_ROOT && "needs root" }, async (t) => {
+    using j = jail();
+    j.root.mkdir(at("d"), 0o755);
+    j.root.mkdir(at("d/mount"), 0o755);
+    // A bind mount of the same file system: only the mount itself tells, not the device number.
+    const mounted = await runCommand("mount", ["--bind", j.outside, join(j.inside, "d/mount")]);
+    if (mounted.code !== 0) return t.skip("needs the right to mount");
+    try {
+      assert.throws(() => j.root.removeTree(at("d")), withCode("EXDEV"));
+      assert.deepEqual(fs.readdirSync(j.outside), ["secret"]);
+    } finally {
+      await runCommand("umount", [join(j.inside, "d/mount")]);
+    }
   });
 
   it("removeTree() opens what its owner closed", () => {
