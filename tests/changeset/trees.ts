@@ -15,7 +15,7 @@ import { type FileStat, inodeKey } from "../../src/core/file_stat.ts";
 import { joinPath, type LayerPath, parseLayerPath, ROOT } from "../../src/core/layer_path.ts";
 import type { WhiteoutDialect } from "../../src/changeset/stacked_view.ts";
 import type { TreeView } from "../../src/changeset/tree_view.ts";
-import { OpenFile } from "../../src/host/open_file.ts";
+import type { OpenFile } from "../../src/host/open_file.ts";
 import { RootedDir } from "../../src/host/rooted_dir.ts";
 
 /** An object of a tree. What is absent has a default that all nodes share. */
