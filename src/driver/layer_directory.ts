@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Making the directories of layers: with exactly the modes they must have, whatever the umask.
+ *
+ * @module
+ */
+import { basename, dirname } from "node:path";
+import { fromText } from "../core/bytes.ts";
+import { parseLayerPath, ROOT } from "../core/layer_path.ts";
+import { RootedDir } from "../host/rooted_dir.ts";
+import type { TreeView } from "../changeset/tree_view.ts";
+
+/**
+ * Makes a directory with exactly this mode.
+ * @throws {OsError} `EEXIST` when the name is taken
+ */
+export function makeDirectory(path: string, mode: number): void {
+  using parent = RootedDir.open(dirname(path));
+  parent.mkdir(parseLayerPath(fromText(basename(path))), mode);
+}
+
+/** Gives a root directory, which no entry of a tree describes, the owner, mode, attributes and times of another's. */
+export function copyRootMetadata(from: TreeView, to: RootedDir): void {
+  const stat = from.stat(ROOT);
+  if (stat === undefined) return;
+  to.setOwner(ROOT, stat.uid, stat.gid);
+  to.setMode(ROOT, stat.mode);
+  for (const [name, value] of from.xattrs(ROOT)) to.setXattr(ROOT, name, value);
+  to.setTimes(ROOT, { atime: stat.atime, mtime: stat.mtime });
+}

@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * The overlay driver: each layer keeps its own files only, and the kernel's overlayfs stacks them.
+ *
+ * A writable layer is an overlay mount with its `diff` on top; a committed one is mounted read-only, so that nothing
+ * reaches it through its mount (I2). A writable layer without a parent is its `diff`, without any mount, as in Docker.
+ *
+ * @module
+ */
+import type { Timespec } from "../../core/file_stat.ts";
+import type { CacheId } from "../../core/ids.ts";
+import { syncDir } from "../../host/durable.ts";
+import { ensureDir, makeSymlink, pathExists, realPath, removeTreeAt, renamePath } from "../../host/files.ts";
+import { fileSystemOf } from "../../host/fs_info.ts";
+import { mountAt } from "../../host/mount_table.ts";
+import { effectiveUser } from "../../host/process.ts";
+import { RootedDir } from "../../host/rooted_dir.ts";
+import type { Change } from "../../changeset/change.ts";
+import { compareTrees, compareUpper } from "../../changeset/compare.ts";
+import { StackedView } from "../../changeset/stacked_view.ts";
+import type { TreeView } from "../../changeset/tree_view.ts";
+import type {
+  CreateOptions,
+  Driver,
+  DriverCapabilities,
+  DriverSpec,
+  GetOptions,
+  LayerLocation,
+  SealedLayer,
+  SealRequest,
+  StatusRow,
+} from "../driver.ts";
+import { copyRootMetadata, makeDirectory } from "../layer_directory.ts";
+import { mount, type MountRequest, unmount, unmountBelow } from "../mounting.ts";
+import { refuseStorageOptions, requireAbsent, requireLayer } from "../requests.ts";
+import { findLinkName, LINKS, linkTarget, readLinkName, readLowers, resolveLowers } from "./layout.ts";
+import {
+  LOWERS_MAX,
+  overlayMountData,
+  type OverlayOptions,
+  parseMountOptions,
+  parseOverlayOptions,
+} from "./options.ts";
+import { directoryTypes, probeOverlay, switchesFor } from "./probe.ts";
+import { isCommitted, lowersOn, markCommitted, sealOverlay, writeLayerFiles } from "./seal.ts";
+import { OVERLAY_DIALECT } from "./whiteouts.ts";
+
+const HOME_MODE = 0o710;
+const LINKS_MODE = 0o700;
+const DIFF_MODE = 0o755;
+const MERGED_MODE = 0o700;
+/** Before every change, so that contents decide. Files of a shared layer are the same inode, and are not read. */
+const BEGINNING: Timespec = { sec: 0, nsec: 0 };
+
+/** Makes overlay drivers. */
+export const OVERLAY_FACTORY = {
+  open: (spec: DriverSpec): Driver => new OverlayDriver(spec),
+  probe: probeOverlay,
+};
+
+/** Keeps layers in the layout of Docker's overlay2 driver. */
+export class OverlayDriver implements Driver {
+  readonly spec: DriverSpec;
+  readonly capabilities: DriverCapabilities;
+  readonly #home: string;
+  readonly #options: OverlayOptions;
+
+  /**
+   * Opens a home, making it when there is none. Nothing is probed.
+   * @throws {StrataError} `INVALID_ARGUMENT` for options it does not have
+   */
+  constructor(spec: DriverSpec) {
+    this.spec = spec;
+    this.#options = parseOverlayOptions(spec.options);
+    ensureDir(spec.home, HOME_MODE);
+    ensureDir(`${spec.home}/${LINKS}`, LINKS_MODE);
+    this.#home = realPath(spec.home);
+    this.capabilities = {
+      mounts: effectiveUser() === 0 ? "yes" : "no",
+      readOnlyMounts: "enforced",
+      lowersMax: LOWERS_MAX,
+      ownership: "archive",
+      reflink: "no",
+    };
+  }
+
+  locate(id: CacheId): LayerLocation {
+    return { cacheId: id, dir: `${this.#home}/${id}` };
+  }
+
+  exists(id: CacheId): boolean {
+    return pathExists(this.locate(id).dir);
+  }
+
+  parentsOf(id: CacheId): readonly LayerLocation[] {
+    const lowers = readLowers(this.locate(id).dir);
+    return resolveLowers(this.#home, lowers).map((lower) => this.locate(lower));
+  }
+
+  seal(request: SealRequest): SealedLayer {
+    return sealOverlay(request, (stack) => this.view(stack));
+  }
+
+  publish(sealed: SealedLayer): void {
+    const { dir } = this.locate(sealed.cacheId);
+    requireAbsent(this.locate(sealed.cacheId));
+    // The name comes second: what a crash leaves between the two goes with the directory, which no record names.
+    renamePath(sealed.dir, dir, { replace: "never" });
+    this.#nameLayer(sealed.cacheId);
+  }
+
+  syncHome(): void {
+    syncDir(`${this.#home}/${LINKS}`);
+    syncDir(this.#home);
+  }
+
+  view(stack: readonly LayerLocation[]): TreeView {
+    const layers: RootedDir[] = [];
+    try {
+      for (const location of stack) layers.push(this.openTree(location));
+      return new StackedView(layers, OVERLAY_DIALECT);
+    } catch (error) {
+      for (const layer of layers) layer.close();
+      throw error;
+    }
+  }
+
+  openTree(location: LayerLocation): RootedDir {
+    return RootedDir.open(`${location.dir}/diff`);
+  }
+
+  createReadWrite(id: CacheId, parent: CacheId | undefined, options: CreateOptions = {}): void {
+    refuseStorageOptions(options);
+    requireAbsent(this.locate(id));
+    const below = this.#stackOf(parent);
+    const { dir } = this.locate(id);
+    try {
+      writeLayerFiles(dir, lowersOn(below));
+      makeDirectory(`${dir}/diff`, DIFF_MODE);
+      this.#inheritRoot(id, below);
+      this.#nameLayer(id);
+    } catch (error) {
+      removeTreeAt(dir);
+      throw error;
+    }
+    if (below[0] !== undefined && !isCommitted(below[0].dir)) markCommitted(below[0].dir);
+  }
+
+  async get(id: CacheId, options: GetOptions = {}): Promise<string> {
+    const { dir } = requireLayer(this.locate(id));
+    const access = options.access === "read-only" || isCommitted(dir) ? "read-only" : "writable";
+    const lowers = readLowers(dir);
+    if (lowers.length === 0 && access === "writable") return `${dir}/diff`;
+    const merged = `${dir}/merged`;
+    if (mountAt(merged) !== undefined) return merged;
+    const request = await this.#mountRequest({ id, lowers, access, options });
+    ensureDir(merged, MERGED_MODE);
+    try {
+      await mount(request);
+    } catch (error) {
+      removeTreeAt(merged);
+      throw error;
+    }
+    return merged;
+  }
+
+  async put(id: CacheId): Promise<void> {
+    const merged = `${this.locate(id).dir}/merged`;
+    await unmount(merged);
+    removeTreeAt(merged);
+  }
+
+  changes(id: CacheId, parent: CacheId | undefined): Change[] {
+    const stack = this.#stackOf(id);
+    using now = this.view(stack);
+    if (parent === undefined) return compareTrees({ now, before: undefined });
+    using before = this.view(this.#stackOf(parent));
+    if (stack[1]?.cacheId !== parent) return compareTrees({ now, before, unchangedBefore: BEGINNING });
+    using upper = this.openTree(this.locate(id));
+    return compareUpper({ upper, dialect: OVERLAY_DIALECT, now, before });
+  }
+
+  async remove(id: CacheId): Promise<void> {
+    const { dir } = this.locate(id);
+    if (!pathExists(dir)) return;
+    await unmountBelow(dir);
+    const link = findLinkName(dir);
+    if (link !== undefined) removeTreeAt(`${this.#home}/${LINKS}/${link}`);
+    removeTreeAt(dir);
+  }
+
+  metadata(id: CacheId): Readonly<Record<string, string>> {
+    const { dir } = requireLayer(this.locate(id));
+    const lowers = this.parentsOf(id).map((lower) => `${lower.dir}/diff`);
+    return {
+      ...(lowers.length > 0 ? { LowerDir: lowers.join(":") } : {}),
+      MergedDir: `${dir}/merged`,
+      UpperDir: `${dir}/diff`,
+      WorkDir: `${dir}/work`,
+    };
+  }
+
+  status(): readonly StatusRow[] {
+    return [
+      ["Backing Filesystem", fileSystemOf(this.#home).name],
+      ["Supports d_type", String(directoryTypes(this.#home) === "yes")],
+      ["Using metacopy", "false"],
+      ["Native Overlay Diff", "true"],
+      ["userxattr", "false"],
+    ];
+  }
+
+  async cleanup(): Promise<void> {
+    for (const place of await unmountBelow(this.#home)) {
+      if (place.endsWith("/merged")) removeTreeAt(place);
+    }
+  }
+
+  /** A layer with all below it, top first; nothing for no layer. */
+  #stackOf(id: CacheId | undefined): readonly LayerLocation[] {
+    return id === undefined ? [] : [requireLayer(this.locate(id)), ...this.parentsOf(id)];
+  }
+
+  #nameLayer(id: CacheId): void {
+    const link = readLinkName(this.locate(id).dir);
+    makeSymlink(`${this.#home}/${LINKS}/${link}`, linkTarget(id));
+  }
+
+  /** Overlayfs shows the upper's root directory as the merged root, so it must look like the one below. */
+  #inheritRoot(id: CacheId, below: readonly LayerLocation[]): void {
+    if (below.length === 0) return;
+    using tree = this.openTree(this.locate(id));
+    using view = this.view(below);
+    copyRootMetadata(view, tree);
+  }
+
+  async #mountRequest(layer: MountedLayer): Promise<MountRequest> {
+    const { id, lowers, access, options } = layer;
+    const extra = [...this.#options.mountOptions, ...parseMountOptions(options.mountOptions ?? [])];
+    const place = { cwd: this.#home, target: `${id}/merged` };
+    if (lowers.length === 0) {
+      return { ...place, type: "bind", source: `${id}/diff`, options: ["ro", ...extra.filter(isGeneric)].join(",") };
+    }
+    const stack = access === "writable"
+      ? { lowers, upper: { diff: `${id}/diff`, work: `${id}/work` } }
+      : { lowers: [`${id}/diff`, ...lowers] };
+    const switches = await switchesFor(this.#home);
+    const data = overlayMountData({ ...stack, switches, label: options.mountLabel, extra });
+    return { ...place, type: "overlay", source: "overlay", options: data };
+  }
+}
+
+interface MountedLayer {
+  readonly id: CacheId;
+  readonly lowers: readonly string[];
+  readonly access: "read-only" | "writable";
+  readonly options: GetOptions;
+}
+
+/** Whether an option is a flag that every file system takes. */
+function isGeneric(option: string): boolean {
+  return !option.includes("=");
+}

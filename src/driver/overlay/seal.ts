@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Giving an unpacked layer the form of an overlay layer.
+ *
+ * All that a layer's directory will ever hold is written here, `committed` included: once published it does not change
+ * (I2). Nothing is synced: the caller syncs the file system once for all layers of an image.
+ *
+ * @module
+ */
+import { StrataError } from "../../core/errors.ts";
+import { writeFileAtomic } from "../../host/durable.ts";
+import { pathExists, renamePath } from "../../host/files.ts";
+import { RootedDir } from "../../host/rooted_dir.ts";
+import type { TreeView } from "../../changeset/tree_view.ts";
+import { directorySize } from "../directory_size.ts";
+import { makeDirectory } from "../layer_directory.ts";
+import type { LayerLocation, SealedLayer, SealRequest } from "../driver.ts";
+import { lowerOf, randomLinkName, readLinkName } from "./layout.ts";
+import { LOWERS_MAX } from "./options.ts";
+import { writeWhiteouts } from "./whiteouts.ts";
+
+const LAYER_MODE = 0o710;
+const WORK_MODE = 0o700;
+const TEXT_MODE = 0o644;
+const COMMITTED_MODE = 0o600;
+
+/**
+ * Turns `staging/tree` into `staging/layer`.
+ * @param view opens the merged tree of a stack
+ * @throws {StrataError} `MAX_DEPTH` when the stack is too high
+ */
+export function sealOverlay(
+  request: SealRequest,
+  view: (stack: readonly LayerLocation[]) => TreeView,
+): SealedLayer {
+  const { changeset, parents } = request;
+  const lowers = lowersOn(parents);
+  const source = `${request.staging}/tree`;
+  const dir = `${request.staging}/layer`;
+  using tree = RootedDir.open(source);
+  // Nothing lies below a base layer: it has nothing to hide, and its devices would show.
+  if (parents.length > 0) {
+    using below = view(parents);
+    writeWhiteouts({ tree, changeset, below });
+  }
+  const sizeBytes = directorySize(tree);
+  writeLayerFiles(dir, lowers);
+  markCommitted(dir);
+  renamePath(source, `${dir}/diff`, { replace: "never" });
+  return { cacheId: request.cacheId, dir, sizeBytes };
+}
+
+/**
+ * What a layer on these parents (top first) has below it, as `lower` names it.
+ * @throws {StrataError} `MAX_DEPTH` when the stack is too high
+ */
+export function lowersOn(parents: readonly LayerLocation[]): readonly string[] {
+  if (parents.length > LOWERS_MAX) {
+    throw new StrataError(
+      "MAX_DEPTH",
+      `Cannot put a layer on ${parents.length} others: an overlay mount takes ${LOWERS_MAX}; use fewer layers`,
+      { depth: parents.length, depthMax: LOWERS_MAX },
+    );
+  }
+  return parents.map(({ dir }) => lowerOf(readLinkName(dir)));
+}
+
+/** Makes a layer's directory with all but its `diff`. */
+export function writeLayerFiles(dir: string, lowers: readonly string[]): void {
+  makeDirectory(dir, LAYER_MODE);
+  writeFileAtomic(`${dir}/link`, randomLinkName(), { mode: TEXT_MODE, durability: "none" });
+  if (lowers.length === 0) return;
+  makeDirectory(`${dir}/work`, WORK_MODE);
+  writeFileAtomic(`${dir}/lower`, lowers.join(":"), { mode: TEXT_MODE, durability: "none" });
+}
+
+/** States that a layer is read-only, as Docker does once a layer has children. */
+export function markCommitted(dir: string): void {
+  writeFileAtomic(`${dir}/committed`, "", { mode: COMMITTED_MODE, durability: "none" });
+}
+
+/** Whether a layer is read-only. */
+export function isCommitted(dir: string): boolean {
+  return pathExists(`${dir}/committed`);
+}

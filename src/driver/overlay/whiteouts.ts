@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Whiteouts as overlayfs has them: a character device 0:0 hides the name below, the attribute `trusted.overlay.opaque`
+ * on a directory hides all that lies in it below.
+ *
+ * Source: kernel Documentation/filesystems/overlayfs.rst, "whiteouts and opaque directories".
+ *
+ * @module
+ */
+import { type ByteString, fromText } from "../../core/bytes.ts";
+import type { FileStat } from "../../core/file_stat.ts";
+import { ancestorsOf, joinPath, type LayerPath, parentOf, ROOT } from "../../core/layer_path.ts";
+import type { RootedDir } from "../../host/rooted_dir.ts";
+import type { Changeset } from "../../changeset/change.ts";
+import type { TreeView } from "../../changeset/tree_view.ts";
+import type { WhiteoutDialect } from "../../changeset/stacked_view.ts";
+
+const OPAQUE = fromText("trusted.overlay.opaque");
+const PRIVATE = "trusted.overlay.";
+const YES = new TextEncoder().encode("y");
+const DEVICE = { type: "char", mode: 0, major: 0, minor: 0 } as const;
+
+/** How overlay layers say what they hide. */
+export const OVERLAY_DIALECT: WhiteoutDialect = {
+  isWhiteout(stat: FileStat): boolean {
+    return stat.type === "char" && stat.rdevMajor === 0 && stat.rdevMinor === 0;
+  },
+  isOpaque(layer: RootedDir, path: LayerPath): boolean {
+    const value = layer.xattrs(path).get(OPAQUE);
+    return value?.byteLength === 1 && value[0] === YES[0];
+  },
+  isPrivateXattr(name: ByteString): boolean {
+    return name.startsWith(PRIVATE);
+  },
+};
+
+/** What a layer hides of the tree below it. */
+export interface WhiteoutRequest {
+  readonly tree: RootedDir;
+  readonly changeset: Pick<Changeset, "whiteouts" | "opaques">;
+  readonly below: Pick<TreeView, "list" | "resolve" | "stat">;
+}
+
+/**
+ * Writes a changeset's whiteouts into its tree. The times of the directories that receive them stay.
+ *
+ * A whiteout of something that does not exist below is left out: in a directory that is not merged with one below, the
+ * kernel lists the device as an entry that nobody can open. So is one inside an opaque directory.
+ */
+export function writeWhiteouts({ tree, changeset, below }: WhiteoutRequest): void {
+  const opaques = new Set(changeset.opaques.filter((path) => path !== ROOT && tree.stat(path)?.type === "dir"));
+  const hidden = new Set(changeset.whiteouts);
+  // The kernel does not ask whether a layer's root is opaque, so every name in it is hidden.
+  if (changeset.opaques.includes(ROOT)) { for (const { name } of below.list(ROOT)) hidden.add(joinPath(ROOT, name)); }
+  const parents = new Map<LayerPath, FileStat>();
+  for (const path of hidden) {
+    const present = tree.stat(path);
+    if (present?.type === "dir") opaques.add(path);
+    if (present !== undefined || isCovered(path, opaques) || !liesBelow(below, path)) continue;
+    const dir = parentOf(path);
+    const stat = parents.get(dir) ?? tree.stat(dir);
+    if (stat !== undefined) parents.set(dir, stat);
+    tree.mknod(path, DEVICE);
+  }
+  for (const path of opaques) tree.setXattr(path, OPAQUE, YES);
+  for (const [path, { atime, mtime }] of parents) tree.setTimes(path, { atime, mtime });
+}
+
+/** Whether the path itself exists; what symlinks in its parents lead to does not count. */
+function liesBelow(below: WhiteoutRequest["below"], path: LayerPath): boolean {
+  const dir = parentOf(path);
+  return below.resolve(dir) === dir && below.stat(path) !== undefined;
+}
+
+function isCovered(path: LayerPath, opaques: ReadonlySet<LayerPath>): boolean {
+  return ancestorsOf(path).some((ancestor) => opaques.has(ancestor));
+}

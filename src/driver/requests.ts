@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * What every driver refuses in the same words.
+ *
+ * @module
+ */
+import { StrataError } from "../core/errors.ts";
+import { pathExists } from "../host/files.ts";
+import type { CreateOptions, DriverSpec, LayerLocation } from "./driver.ts";
+
+/**
+ * The location of a layer that is there.
+ * @throws {StrataError} `NOT_FOUND`
+ */
+export function requireLayer(location: LayerLocation): LayerLocation {
+  if (pathExists(location.dir)) return location;
+  throw new StrataError("NOT_FOUND", `Cannot use layer ${location.cacheId}: "${location.dir}" does not exist`, {
+    kind: "layer directory",
+    ref: location.cacheId,
+  });
+}
+
+/**
+ * Makes sure that a new layer replaces none.
+ * @throws {StrataError} `CONFLICT`
+ */
+export function requireAbsent(location: LayerLocation): void {
+  if (!pathExists(location.dir)) return;
+  throw new StrataError("CONFLICT", `Cannot make layer ${location.cacheId}: "${location.dir}" exists; use a fresh id`, {
+    kind: "layer directory",
+    name: location.cacheId,
+  });
+}
+
+/**
+ * Refuses options of writable layers that nobody could honour.
+ * @throws {StrataError} `NOT_SUPPORTED` for a quota, `INVALID_ARGUMENT` for an unknown option
+ */
+export function refuseStorageOptions(options: CreateOptions): void {
+  for (const name of Object.keys(options.storageOptions ?? {})) {
+    if (name.toLowerCase() === "size") {
+      throw new StrataError("NOT_SUPPORTED", 'Cannot use the storage option "size": quotas are not supported', {
+        feature: "quota",
+      });
+    }
+    throw new StrataError("INVALID_ARGUMENT", `Cannot use the storage option "${name}": it is unknown; leave it out`, {
+      argument: "storageOptions",
+    });
+  }
+}
+
+/**
+ * Refuses every option of a driver that has none.
+ * @throws {StrataError} `INVALID_ARGUMENT`
+ */
+export function refuseOptions(spec: DriverSpec): void {
+  for (const name of Object.keys(spec.options)) {
+    throw new StrataError(
+      "INVALID_ARGUMENT",
+      `Cannot use the option "${name}": driver "${spec.name}" has no options; leave it out`,
+      { argument: "options" },
+    );
+  }
+}
+
+/**
+ * The topmost layer of a stack.
+ * @throws {StrataError} `INVALID_ARGUMENT` for an empty stack
+ */
+export function topOf(stack: readonly LayerLocation[]): LayerLocation {
+  const [top] = stack;
+  if (top !== undefined) return top;
+  throw new StrataError("INVALID_ARGUMENT", "Cannot view a stack of layers: it is empty", { argument: "stack" });
+}

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * The vfs driver: each layer is a whole tree. It needs no mounts and no privilege, and shares blocks with the layer below
+ * where the file system can.
+ *
+ *   vfs/                  0710  Docker's layout
+ *     dir/                0710
+ *       <id>/             the tree
+ *     baselines/<id>      this package's own: see `baseline.ts`
+ *
+ * Nothing is mounted, so a layer got read-only is its directory, and whoever may write there can write.
+ *
+ * @module
+ */
+import type { CacheId } from "../../core/ids.ts";
+import type { Timespec } from "../../core/file_stat.ts";
+import { copyTree } from "../../host/copy_tree.ts";
+import { syncDir } from "../../host/durable.ts";
+import { ensureDir, pathExists, realPath, removeTreeAt, renamePath } from "../../host/files.ts";
+import { fileSystemOf } from "../../host/fs_info.ts";
+import { effectiveUser } from "../../host/process.ts";
+import { RootedDir } from "../../host/rooted_dir.ts";
+import type { Change } from "../../changeset/change.ts";
+import { compareTrees } from "../../changeset/compare.ts";
+import { mergeChangeset } from "../../changeset/merge.ts";
+import { PlainView } from "../../changeset/plain_view.ts";
+import type { TreeView } from "../../changeset/tree_view.ts";
+import type {
+  CreateOptions,
+  Driver,
+  DriverCapabilities,
+  DriverSpec,
+  GetOptions,
+  LayerLocation,
+  SealedLayer,
+  SealRequest,
+  StatusRow,
+} from "../driver.ts";
+import { makeDirectory } from "../layer_directory.ts";
+import { unmountBelow } from "../mounting.ts";
+import { refuseOptions, refuseStorageOptions, requireAbsent, requireLayer, topOf } from "../requests.ts";
+import { readBaseline, removeBaseline, writeBaseline } from "./baseline.ts";
+
+const HOME_MODE = 0o710;
+const LAYER_MODE = 0o755;
+/** Before every change, so that contents decide. */
+const BEGINNING: Timespec = { sec: 0, nsec: 0 };
+/** File systems that can share blocks between files. */
+const SHARING = new Set(["btrfs", "xfs"]);
+
+/** Makes vfs drivers. They work everywhere. */
+export const VFS_FACTORY = {
+  open: (spec: DriverSpec): Driver => new VfsDriver(spec),
+  probe: (): Promise<undefined> => Promise.resolve(undefined),
+};
+
+/** Keeps each layer as a whole tree, in the layout of Docker's vfs driver. */
+export class VfsDriver implements Driver {
+  readonly spec: DriverSpec;
+  readonly capabilities: DriverCapabilities;
+  readonly #home: string;
+
+  /**
+   * Opens a home, making it when there is none.
+   * @throws {StrataError} `INVALID_ARGUMENT` for any option
+   */
+  constructor(spec: DriverSpec) {
+    refuseOptions(spec);
+    this.spec = spec;
+    for (const dir of ["", "/dir", "/baselines"]) ensureDir(`${spec.home}${dir}`, HOME_MODE);
+    this.#home = realPath(spec.home);
+    this.capabilities = {
+      mounts: "yes",
+      readOnlyMounts: "trusted",
+      lowersMax: Infinity,
+      ownership: effectiveUser() === 0 ? "archive" : "self",
+      reflink: SHARING.has(fileSystemOf(this.#home).name) ? "yes" : "no",
+    };
+  }
+
+  locate(id: CacheId): LayerLocation {
+    return { cacheId: id, dir: `${this.#home}/dir/${id}` };
+  }
+
+  exists(id: CacheId): boolean {
+    return pathExists(this.locate(id).dir);
+  }
+
+  parentsOf(): readonly LayerLocation[] {
+    return [];
+  }
+
+  seal(request: SealRequest): SealedLayer {
+    const { changeset, cacheId } = request;
+    const dir = `${request.staging}/layer`;
+    const bare = `${request.staging}/tree`;
+    const parent = request.parents[0];
+    if (parent === undefined) {
+      renamePath(bare, dir, { replace: "never" });
+    } else {
+      this.#copyLayer(parent, dir);
+      using tree = RootedDir.open(bare);
+      using into = RootedDir.open(dir);
+      mergeChangeset({ changeset, tree, into });
+    }
+    return { cacheId, dir, sizeBytes: changeset.sizeBytes };
+  }
+
+  publish(sealed: SealedLayer): void {
+    const target = this.locate(sealed.cacheId);
+    requireAbsent(target);
+    renamePath(sealed.dir, target.dir, { replace: "never" });
+  }
+
+  syncHome(): void {
+    syncDir(`${this.#home}/dir`);
+  }
+
+  view(stack: readonly LayerLocation[]): TreeView {
+    return new PlainView(this.openTree(topOf(stack)));
+  }
+
+  openTree(location: LayerLocation): RootedDir {
+    return RootedDir.open(location.dir);
+  }
+
+  createReadWrite(id: CacheId, parent: CacheId | undefined, options: CreateOptions = {}): void {
+    refuseStorageOptions(options);
+    requireAbsent(this.locate(id));
+    const { dir } = this.locate(id);
+    if (parent === undefined) return makeDirectory(dir, LAYER_MODE);
+    try {
+      this.#copyLayer(requireLayer(this.locate(parent)), dir);
+      writeBaseline(this.#baselineOf(id), parent);
+    } catch (error) {
+      removeTreeAt(dir);
+      throw error;
+    }
+  }
+
+  /** The layer's own directory: there is nothing to mount, whatever the options. */
+  get(id: CacheId, _options?: GetOptions): Promise<string> {
+    return Promise.resolve(requireLayer(this.locate(id)).dir);
+  }
+
+  put(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  changes(id: CacheId, parent: CacheId | undefined): Change[] {
+    using now = this.view([requireLayer(this.locate(id))]);
+    if (parent === undefined) return compareTrees({ now, before: undefined });
+    using before = this.view([requireLayer(this.locate(parent))]);
+    const baseline = readBaseline(this.#baselineOf(id));
+    const unchangedBefore = baseline?.parent === parent ? baseline.copiedAt : BEGINNING;
+    return compareTrees({ now, before, unchangedBefore });
+  }
+
+  async remove(id: CacheId): Promise<void> {
+    const { dir } = this.locate(id);
+    await unmountBelow(dir);
+    removeBaseline(this.#baselineOf(id));
+    removeTreeAt(dir);
+  }
+
+  metadata(id: CacheId): Readonly<Record<string, string>> {
+    return { SourceDir: requireLayer(this.locate(id)).dir };
+  }
+
+  status(): readonly StatusRow[] {
+    return [["Backing Filesystem", fileSystemOf(this.#home).name]];
+  }
+
+  /** Unmounts what others mounted inside the layers; the driver itself mounts nothing. */
+  async cleanup(): Promise<void> {
+    await unmountBelow(this.#home);
+  }
+
+  #copyLayer(from: LayerLocation, dir: string): void {
+    makeDirectory(dir, LAYER_MODE);
+    using source = this.openTree(from);
+    using target = RootedDir.open(dir);
+    copyTree(source, target, { ownership: this.capabilities.ownership });
+  }
+
+  #baselineOf(id: CacheId): string {
+    return `${this.#home}/baselines/${id}`;
+  }
+}

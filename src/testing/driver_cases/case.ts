@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * The form of a driver's conformance cases, and what they are made with.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { fromText } from "../../core/bytes.ts";
+import { type CacheId, randomCacheId } from "../../core/ids.ts";
+import { type LayerPath, parseLayerPath } from "../../core/layer_path.ts";
+import { RootedDir } from "../../host/rooted_dir.ts";
+import type { Change } from "../../changeset/change.ts";
+import { PlainView } from "../../changeset/plain_view.ts";
+import type { Driver, DriverCapabilities, LayerLocation } from "../../driver/driver.ts";
+import { addLayer, type LayerMember } from "../layer_builder.ts";
+import { listingOf, shapeOf, type TreeShape } from "../tree_listing.ts";
+
+/** One property that every driver must have. */
+export interface DriverCase {
+  /** A sentence: what holds. */
+  readonly name: string;
+  /** Without it the case is for every driver. */
+  readonly needs?: (capabilities: DriverCapabilities) => boolean;
+  /** Rejects when it does not hold. */
+  run(context: DriverContext): Promise<void> | void;
+}
+
+/** What a case runs on. */
+export interface DriverContext {
+  /** A driver with an empty home of its own. */
+  readonly driver: Driver;
+  /** An empty directory on the home's file system. */
+  readonly work: string;
+  /** Opens the driver once more on the same home, as another process would. */
+  reopen(): Driver;
+}
+
+/** Layers from the base up, each a list of members; returns the stack, top first. */
+export function stackOf(context: DriverContext, layers: readonly (readonly LayerMember[])[]): readonly LayerLocation[] {
+  return layers.reduce<readonly LayerLocation[]>(
+    (below, archive) => addLayer(context.driver, { archive, below, work: context.work }),
+    [],
+  );
+}
+
+/** The id of a stack's topmost layer. */
+export function topId(stack: readonly LayerLocation[]): CacheId {
+  const [top] = stack;
+  if (top === undefined) throw new Error("The stack is empty");
+  return top.cacheId;
+}
+
+/** Fails unless the merged tree is as expected: without a mount, and where mounts are possible, mounted in both ways. */
+export async function assertMerged(
+  context: DriverContext,
+  stack: readonly LayerLocation[],
+  expected: TreeShape,
+): Promise<void> {
+  const { driver } = context;
+  using view = driver.view(stack);
+  assert.deepEqual(shapeOf(view), expected);
+  if (driver.capabilities.mounts === "no") return;
+  const listing = listingOf(view);
+  await withWritable(context, stack, ({ path }) => {
+    assert.deepEqual(listingAt(path), listing, "the writable mount differs from the view");
+  });
+  const path = await driver.get(topId(stack), { access: "read-only" });
+  assert.deepEqual(listingAt(path), listing, "the read-only mount differs from the view");
+  await driver.put(topId(stack));
+}
+
+/** All that can be seen in a directory of this machine. */
+export function listingAt(path: string): readonly string[] {
+  using tree = new PlainView(RootedDir.open(path));
+  return listingOf(tree);
+}
+
+/** A writable layer that is mounted. */
+export interface WritableLayer {
+  readonly id: CacheId;
+  /** Where its tree is. */
+  readonly path: string;
+}
+
+/** Calls with a fresh writable layer on a stack, and removes it afterwards. */
+export async function withWritable(
+  { driver }: DriverContext,
+  stack: readonly LayerLocation[],
+  use: (layer: WritableLayer) => Promise<void> | void,
+): Promise<void> {
+  const id = randomCacheId();
+  driver.createReadWrite(id, stack[0]?.cacheId);
+  try {
+    await use({ id, path: await driver.get(id) });
+  } finally {
+    await driver.put(id);
+    await driver.remove(id);
+  }
+}
+
+/** Changes as `diff` prints them: kind and path, the root as `/`. */
+export function changeLines(changes: readonly Change[]): string[] {
+  const letters = { add: "A", modify: "C", delete: "D" } as const;
+  return changes.map(({ kind, path }) => `${letters[kind]} /${path}`);
+}
+
+/** The path of a name that is text. */
+export function at(name: string): LayerPath {
+  return parseLayerPath(fromText(name));
+}
+
+/** Makes or replaces a file in a tree. */
+export function put(tree: RootedDir, name: string, content: string): void {
+  if (tree.stat(at(name)) !== undefined) tree.unlink(at(name));
+  using file = tree.create(at(name), 0o644);
+  file.write(new TextEncoder().encode(content));
+}

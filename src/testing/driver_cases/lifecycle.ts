@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * How layers come, are mounted and go.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { hasCode } from "../../core/errors.ts";
+import { randomCacheId } from "../../core/ids.ts";
+import { listNames, pathExists } from "../../host/files.ts";
+import { RootedDir } from "../../host/rooted_dir.ts";
+import { addLayer, dir, file, stageLayer, whiteout } from "../layer_builder.ts";
+import {
+  assertMerged,
+  at,
+  type DriverCase,
+  type DriverContext,
+  listingAt,
+  put,
+  stackOf,
+  topId,
+  withWritable,
+} from "./case.ts";
+
+/** Cases about the life of a layer. */
+export const lifecycleCases: readonly DriverCase[] = [
+  { name: "a sealed layer appears when published, not before", run: publishes },
+  { name: "layers can be sealed on layers that are staged only", run: sealsOnStaged },
+  { name: "publishing under an id that is taken is refused", run: refusesTakenId },
+  { name: "a published layer's directory has nothing left over from its making", run: leavesNothing },
+  { name: "the size of a layer counts its files", run: sizes },
+  { name: "the stack below is told, or not known", run: tellsParents },
+  { name: "a mounted layer is mounted once, whoever asks", run: mountsOnce },
+  { name: "a mount can be undone twice, and made again", run: putsTwice },
+  { name: "a layer got read-only refuses writes", needs: (c) => c.readOnlyMounts === "enforced", run: refusesWrites },
+  { name: "a writable layer can be got read-only", needs: (c) => c.readOnlyMounts === "enforced", run: readOnlyView },
+  { name: "a layer that does not exist cannot be mounted", run: missingLayer },
+  { name: "a mounted layer can be removed", run: removesMounted },
+  { name: "removing twice is no error", run: removesTwice },
+  { name: "removing a layer leaves the others", run: removesOne },
+  { name: "writable layers refuse options that nobody honours", run: refusesOptions },
+  { name: "a writable layer replaces none", run: replacesNone },
+  { name: "metadata names directories that are absolute", run: metadata },
+  { name: "status is a table of texts", run: status },
+  { name: "cleanup unmounts everything", run: cleansUp },
+];
+
+function publishes({ driver, work }: DriverContext): void {
+  const { sealed } = stageLayer(driver, { archive: [file("a", "1")], work });
+  assert.equal(driver.exists(sealed.cacheId), false);
+  driver.publish(sealed);
+  driver.syncHome();
+  assert.equal(driver.exists(sealed.cacheId), true);
+  assert.equal(pathExists(sealed.dir), false);
+}
+
+async function sealsOnStaged(context: DriverContext): Promise<void> {
+  const { driver, work } = context;
+  const base = stageLayer(driver, { archive: [dir("d"), file("d/a", "1"), file("d/b", "1")], work }).sealed;
+  const middle = stageLayer(driver, { archive: [whiteout("d/a")], below: [base], work }).sealed;
+  const top = stageLayer(driver, { archive: [file("d/c", "3")], below: [middle, base], work }).sealed;
+  for (const layer of [base, middle, top]) driver.publish(layer);
+  driver.syncHome();
+  const stack = [top, middle, base].map(({ cacheId }) => driver.locate(cacheId));
+  await assertMerged(context, stack, { "d/": "", "d/b": "1", "d/c": "3" });
+}
+
+function refusesTakenId({ driver, work }: DriverContext): void {
+  const { sealed } = stageLayer(driver, { archive: [file("a", "1")], work });
+  driver.publish(sealed);
+  const other = stageLayer(driver, { archive: [file("a", "2")], work }).sealed;
+  assert.throws(() => driver.publish({ ...other, cacheId: sealed.cacheId }), (error) => hasCode(error, "CONFLICT"));
+  assert.equal(pathExists(other.dir), true);
+}
+
+function leavesNothing(context: DriverContext): void {
+  stackOf(context, [[file("a", "1")], [file("b", "2")]]);
+  assert.deepEqual(listNames(context.work), []);
+}
+
+function sizes({ driver, work }: DriverContext): void {
+  const { sealed } = stageLayer(driver, { archive: [dir("d"), file("d/a", "123"), file("b", "4567")], work });
+  assert.equal(sealed.sizeBytes, 7);
+}
+
+function tellsParents(context: DriverContext): void {
+  const stack = stackOf(context, [[file("a")], [file("b")], [file("c")]]);
+  const parents = context.driver.parentsOf(topId(stack));
+  if (parents.length > 0) assert.deepEqual(parents, stack.slice(1));
+}
+
+async function mountsOnce(context: DriverContext): Promise<void> {
+  const stack = stackOf(context, [[file("a", "1")], [file("b", "2")]]);
+  await withWritable(context, stack, async ({ id, path }) => {
+    using tree = RootedDir.open(path);
+    put(tree, "c", "3");
+    assert.equal(await context.driver.get(id), path);
+    assert.equal(await context.reopen().get(id), path);
+    await context.driver.put(id);
+    assert.equal(await context.driver.get(id), path);
+    assert.equal(listingAt(path).length, 4);
+  });
+}
+
+async function putsTwice(context: DriverContext): Promise<void> {
+  const { driver } = context;
+  const stack = stackOf(context, [[file("a", "1")], [file("b", "2")]]);
+  await driver.put(topId(stack));
+  for (let round = 0; round < 2; round++) {
+    assert.equal(listingAt(await driver.get(topId(stack))).length, 3);
+    await driver.put(topId(stack));
+    await driver.put(topId(stack));
+  }
+}
+
+async function refusesWrites(context: DriverContext): Promise<void> {
+  const { driver } = context;
+  const stack = stackOf(context, [[file("a", "1")], [file("b", "2")]]);
+  for (const { cacheId } of stack) {
+    for (const options of [{}, { access: "read-only" }] as const) {
+      using tree = RootedDir.open(await driver.get(cacheId, options));
+      assert.throws(() => put(tree, "new", "1"), /EROFS/);
+      assert.throws(() => tree.setMode(at("a"), 0), /EROFS/);
+      tree.close();
+      await driver.put(cacheId);
+    }
+  }
+}
+
+async function readOnlyView(context: DriverContext): Promise<void> {
+  const { driver } = context;
+  for (const stack of [[], stackOf(context, [[file("a", "1")]])]) {
+    await withWritable(context, stack, async ({ id, path }) => {
+      {
+        using tree = RootedDir.open(path);
+        put(tree, "w", "1");
+      }
+      await driver.put(id);
+      using tree = RootedDir.open(await driver.get(id, { access: "read-only" }));
+      assert.equal(tree.stat(at("w"))?.size, 1);
+      assert.throws(() => put(tree, "new", "1"), /EROFS/);
+    });
+  }
+}
+
+async function missingLayer({ driver }: DriverContext): Promise<void> {
+  const id = randomCacheId();
+  assert.equal(driver.exists(id), false);
+  await assert.rejects(async () => await driver.get(id), (error) => hasCode(error, "NOT_FOUND"));
+  assert.throws(() => driver.createReadWrite(randomCacheId(), id), (error) => hasCode(error, "NOT_FOUND"));
+  await driver.put(id);
+}
+
+async function removesMounted(context: DriverContext): Promise<void> {
+  const { driver } = context;
+  const id = randomCacheId();
+  driver.createReadWrite(id, topId(stackOf(context, [[file("a", "1")]])));
+  const path = await driver.get(id);
+  await driver.remove(id);
+  assert.equal(driver.exists(id), false);
+  assert.equal(pathExists(path), false);
+}
+
+async function removesTwice(context: DriverContext): Promise<void> {
+  const { driver } = context;
+  const id = topId(stackOf(context, [[file("a", "1")]]));
+  await driver.remove(id);
+  await driver.remove(id);
+  await driver.remove(randomCacheId());
+  assert.equal(driver.exists(id), false);
+}
+
+async function removesOne(context: DriverContext): Promise<void> {
+  const { driver, work } = context;
+  const base = stackOf(context, [[file("a", "1")]]);
+  const [one, two] = ["1", "2"].map((content) =>
+    addLayer(driver, { archive: [file("b", content)], below: base, work })
+  );
+  await driver.remove(topId(one ?? []));
+  await assertMerged(context, two ?? [], { a: "1", b: "2" });
+}
+
+function refusesOptions({ driver }: DriverContext): void {
+  const create = (name: string) =>
+    driver.createReadWrite(randomCacheId(), undefined, { storageOptions: { [name]: "1" } });
+  assert.throws(() => create("size"), (error) => hasCode(error, "NOT_SUPPORTED"));
+  assert.throws(() => create("colour"), (error) => hasCode(error, "INVALID_ARGUMENT"));
+}
+
+function replacesNone(context: DriverContext): void {
+  const id = topId(stackOf(context, [[file("a", "1")]]));
+  assert.throws(() => context.driver.createReadWrite(id, undefined), (error) => hasCode(error, "CONFLICT"));
+}
+
+function metadata(context: DriverContext): void {
+  const stack = stackOf(context, [[file("a", "1")], [file("b", "2")]]);
+  const paths = Object.values(context.driver.metadata(topId(stack)));
+  assert.notEqual(paths.length, 0);
+  for (const path of paths) assert.match(path, /^\//);
+}
+
+function status({ driver }: DriverContext): void {
+  for (const row of driver.status()) assert.deepEqual(row.map((cell) => typeof cell), ["string", "string"]);
+}
+
+async function cleansUp(context: DriverContext): Promise<void> {
+  const { driver } = context;
+  const stack = stackOf(context, [[file("a", "1")], [file("b", "2")]]);
+  await driver.get(topId(stack));
+  const id = randomCacheId();
+  driver.createReadWrite(id, topId(stack));
+  const path = await driver.get(id);
+  using tree = RootedDir.open(path);
+  put(tree, "c", "3");
+  tree.close();
+  await driver.cleanup();
+  await driver.cleanup();
+  assert.equal(listingAt(await driver.get(id)).length, 4);
+  await driver.cleanup();
+}

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Tests to be run on drivers of others, and the tools that they are made with.
+ *
+ * ```ts ignore
+ * import { test } from "node:test";
+ * import { driverCases } from "@strata/layers/testing";
+ *
+ * for (const { name, needs, run } of driverCases) {
+ *   test(name, async (t) => {
+ *     const { driver, work, reopen } = makeScratchDriver();
+ *     if (needs?.(driver.capabilities) === false) return t.skip("the driver cannot do it here");
+ *     await run({ driver, work, reopen });
+ *   });
+ * }
+ * ```
+ *
+ * @module
+ */
+export { type DriverCase, driverCases, type DriverContext } from "./driver_suite.ts";
+export {
+  addLayer,
+  device,
+  dir,
+  fifo,
+  file,
+  hardlink,
+  type LayerMember,
+  layerTar,
+  type MemberMetadata,
+  type NewLayer,
+  opaque,
+  renamed,
+  type StagedLayer,
+  stageLayer,
+  symlink,
+  whiteout,
+} from "./layer_builder.ts";
+export { contentOf, listingOf, shapeOf, type TreeShape } from "./tree_listing.ts";
