@@ -69,3 +69,10 @@ export const SEGMENT_BYTES_MAX = MIB;
 export const SPLIT_HEADER_BYTES_MAX = 16 * MIB;
 /** Bytes of one JSON record of a tar-split file: the longest that the reference writes, a sparse map of a million pieces, fits. */
 export const SPLIT_RECORD_BYTES_MAX = 64 * MIB;
+/** Dropped attributes that unpacking lists one by one; the rest is counted. A person reads the list. */
+export const DROPPED_LISTED_MAX = 100;
+/**
+ * Times that one layer is unpacked again because a parent turned out to be a symlink below. One is the rule; each further
+ * one takes an archive whose own symlinks lead to new places below.
+ */
+export const REPLAYS_MAX = 8;

@@ -58,6 +58,14 @@ export function copyTree(from: RootedDir, to: RootedDir, options: CopyOptions = 
   return new TreeCopy(from, to, options).run();
 }
 
+/**
+ * Copies a file's content with its holes into a new file, blocks shared where the file system can.
+ * @throws {OsError}
+ */
+export function copyContent(source: OpenFile, target: OpenFile): void {
+  new ContentCopy().copy(source, target);
+}
+
 /** While a directory is filled. */
 const DIRECTORY_MODE = 0o700;
 const FILE_MODE = 0o600;

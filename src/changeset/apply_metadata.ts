@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Giving an unpacked object its member's metadata, and saying what could not be given.
+ *
+ * The order is owner, attributes, mode, times: chown(2) clears setuid, setgid and `security.capability`, and everything
+ * changes a time. Attributes that overlayfs reads as its own marks never reach the disk, whichever driver it is: with
+ * them an archive could hide or show other files of the mount (kernel `overlayfs.rst`, "Permission model" and
+ * "Nesting overlayfs mounts").
+ *
+ * @module
+ */
+import { type ByteString, display } from "../core/bytes.ts";
+import { StrataError } from "../core/errors.ts";
+import type { Timespec } from "../core/file_stat.ts";
+import type { LayerPath } from "../core/layer_path.ts";
+import { isOsError } from "../host/errno.ts";
+import type { RootedDir } from "../host/rooted_dir.ts";
+import type { TarEntry } from "../tar/entry.ts";
+import type { Ownership } from "./change.ts";
+import type { DropReport } from "./drop_report.ts";
+import type { Times } from "./staged_names.ts";
+
+/** The object that gets metadata: an open file, or a path whose last component is not followed. */
+export interface MetadataTarget {
+  setOwner(uid: number, gid: number): void;
+  setXattr(name: ByteString, value: Uint8Array): void;
+  setMode(mode: number): void;
+}
+
+/** How metadata is applied. */
+export interface MetadataOptions {
+  readonly ownership: Ownership;
+  readonly report: DropReport;
+  /** The user to whom everything belongs when `ownership` is `self`. */
+  readonly self: { readonly uid: number; readonly gid: number };
+}
+
+const PERMISSION_BITS = 0o7777;
+const SET_ID_BITS = 0o6000;
+/** What this process needs to read what it unpacked, when it is not root. */
+const READ_FILE = 0o400;
+const ENTER_DIR = 0o700;
+/** 2^32-1 is -1 to chown(2): "leave as it is". */
+const ID_MAX = 0xffff_fffe;
+/** What ext4 can hold, 1901 to 2446. Others hold more, but one layer must give the same times everywhere. */
+const SECONDS_MIN = -(2 ** 31);
+const SECONDS_MAX = 2 ** 34 - 2 ** 31 - 1;
+const OVERLAY_XATTR = /^(?:trusted|user)\.overlay\./;
+const PRIVILEGED_XATTR = /^(?:trusted|security)\./;
+
+/** The target that a path is. */
+export function pathTarget(tree: RootedDir, path: LayerPath): MetadataTarget {
+  return {
+    setOwner: (uid, gid) => tree.setOwner(path, uid, gid),
+    setXattr: (name, value) => tree.setXattr(path, name, value),
+    setMode: (mode) => tree.setMode(path, mode),
+  };
+}
+
+/** Applies members' metadata under one ownership. */
+export class MetadataWriter {
+  readonly #options: MetadataOptions;
+
+  /** Reports what it drops to `options.report`. */
+  constructor(options: MetadataOptions) {
+    this.#options = options;
+  }
+
+  /** The mode with which the member's object is created and ends; what `self` changes of it is reported. */
+  modeOf(entry: TarEntry): number {
+    const wanted = entry.mode & PERMISSION_BITS;
+    if (this.#options.ownership === "archive") return wanted;
+    const readable = entry.type === "dir" ? ENTER_DIR : entry.type === "file" ? READ_FILE : 0;
+    const mode = (wanted & ~SET_ID_BITS) | readable;
+    if (mode !== wanted) {
+      this.#drop(
+        entry,
+        "mode",
+        `it becomes ${mode.toString(8)}: the files belong to this user and stay readable to it`,
+      );
+    }
+    return mode;
+  }
+
+  /**
+   * Gives an object that was created with `mode` the rest of its member's metadata, times excepted.
+   * @throws {StrataError} `INVALID_ARCHIVE` for an owner that no file can have
+   */
+  apply(target: MetadataTarget, entry: TarEntry, mode: number | undefined): void {
+    this.#applyOwner(target, entry);
+    for (const [name, value] of entry.xattrs) this.#applyXattr(target, entry, { name, value });
+    // The owner took the set-id bits, an access control list may have taken others.
+    if (mode !== undefined && ((mode & SET_ID_BITS) !== 0 || entry.xattrs.size > 0)) target.setMode(mode);
+  }
+
+  /** The member's times, as far as file systems can hold them. A member without an access time was read when written. */
+  timesOf(entry: TarEntry): Times {
+    const mtime = clamp(entry.mtime);
+    const atime = entry.atime === undefined ? mtime : clamp(entry.atime);
+    if (mtime !== entry.mtime) this.#drop(entry, "mtime", "file systems hold the years 1901 to 2446 only");
+    if (entry.atime !== undefined && atime !== entry.atime) {
+      this.#drop(entry, "atime", "file systems hold the years 1901 to 2446 only");
+    }
+    return { atime, mtime };
+  }
+
+  #applyOwner(target: MetadataTarget, entry: TarEntry): void {
+    const { uid, gid } = entry;
+    requireId(entry, "uid", uid);
+    requireId(entry, "gid", gid);
+    const { ownership, self } = this.#options;
+    if (ownership === "archive") target.setOwner(uid, gid);
+    else if (uid !== self.uid || gid !== self.gid) this.#drop(entry, "owner", "all files belong to this user");
+  }
+
+  #applyXattr(target: MetadataTarget, entry: TarEntry, xattr: { name: ByteString; value: Uint8Array }): void {
+    const attribute = `xattr ${display(xattr.name)}`;
+    if (OVERLAY_XATTR.test(xattr.name)) {
+      return this.#drop(entry, attribute, "overlayfs would take it for a mark of its own");
+    }
+    if (this.#options.ownership === "self" && PRIVILEGED_XATTR.test(xattr.name)) {
+      return this.#drop(entry, attribute, "only root may set it");
+    }
+    try {
+      target.setXattr(xattr.name, xattr.value);
+    } catch (error) {
+      if (!isOsError(error, "EOPNOTSUPP", "EPERM", "EACCES", "EINVAL", "ERANGE")) throw error;
+      this.#drop(entry, attribute, `the file system refuses it (${error.code})`);
+    }
+  }
+
+  #drop(entry: TarEntry, attribute: string, reason: string): void {
+    this.#options.report.add({ entry: display(entry.name), attribute, reason });
+  }
+}
+
+function requireId(entry: TarEntry, what: "uid" | "gid", id: number): void {
+  if (Number.isInteger(id) && id >= 0 && id <= ID_MAX) return;
+  throw new StrataError(
+    "INVALID_ARCHIVE",
+    `Cannot unpack "${display(entry.name)}": its ${what} ${id} is outside 0 to ${ID_MAX}; have the layer rebuilt`,
+    { stage: "unpack", entry: display(entry.name) },
+  );
+}
+
+function clamp(time: Timespec): Timespec {
+  if (time.sec >= SECONDS_MIN && time.sec <= SECONDS_MAX) return time;
+  return { sec: time.sec < 0 ? SECONDS_MIN : SECONDS_MAX, nsec: 0 };
+}

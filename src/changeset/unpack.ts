@@ -1,0 +1,397 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Unpacks one layer's archive into a bare tree, without looking at the layers below: so all layers of an image can be
+ * unpacked at once. What the tree cannot express, and the premises under which it holds, are the {@link Changeset};
+ * `settle.ts` completes both against the tree below.
+ *
+ * What an archive asks for is refused, or done inside the tree, and never done elsewhere (I5):
+ *
+ * - A name becomes a {@link LayerPath}; parents that are symlinks are followed as in a chroot, the last component never.
+ * - Objects are created exclusively and given metadata by handle or without following. What stands in the way is moved
+ *   aside, so that its content can still be exported (I6).
+ * - Only a directory may be the root. A non-directory cannot be a parent.
+ * - Whiteouts act on the layers below only, wherever they stand in the archive (image-spec `layer.md`).
+ * - The header of a file's first name decides; hard links bring no metadata of their own.
+ *
+ * @module
+ */
+import { display } from "../core/bytes.ts";
+import { StrataError } from "../core/errors.ts";
+import { baseOf, isWithin, joinPath, type LayerPath, parentOf, parseLayerPath, ROOT } from "../core/layer_path.ts";
+import { DEFAULT_LIMITS, type Limits } from "../core/limits.ts";
+import { fromOsError } from "../host/errno.ts";
+import type { RootedDir } from "../host/rooted_dir.ts";
+import type { TarEntry } from "../tar/entry.ts";
+import { MetadataWriter, pathTarget } from "./apply_metadata.ts";
+import type { Changeset, Ownership, PendingLink, Redirects } from "./change.ts";
+import { Displaced } from "./displaced.ts";
+import { DropReport } from "./drop_report.ts";
+import { FileBody } from "./file_body.ts";
+import {
+  type DirNode,
+  type DirPlace,
+  newDir,
+  type ObjectNode,
+  StagedNames,
+  type StagedNode,
+  type Times,
+} from "./staged_names.ts";
+import { roleOf } from "./whiteout.ts";
+
+/** What a layer is unpacked into, and how. */
+export interface UnpackOptions {
+  /** An empty directory. */
+  readonly tree: RootedDir;
+  /** An empty directory beside it, in the same file system. */
+  readonly displaced: RootedDir;
+  readonly ownership: Ownership;
+  /** What `settle()` asked for when this layer was unpacked before. */
+  readonly redirects?: Redirects;
+  readonly limits?: Limits;
+}
+
+/** A name that a member is about to get. */
+interface Slot {
+  /** Without symlinks in its parents. */
+  readonly path: LayerPath;
+  readonly parent: DirNode;
+}
+
+/** A file whose payload is on its way. */
+interface OpenMember {
+  readonly body: FileBody;
+  readonly entry: TarEntry;
+  readonly mode: number;
+}
+
+const IMPLIED_MODE = 0o755;
+/** Before a directory below is known from which to take them. */
+const IMPLIED_TIMES: Times = { atime: { sec: 0, nsec: 0 }, mtime: { sec: 0, nsec: 0 } };
+/** The kernel's split of a device number: 12 and 20 bits. */
+const MAJOR_MAX = 0xfff;
+const MINOR_MAX = 0xf_ffff;
+const SYMLINK_BYTES_MAX = 4095;
+
+/** Unpacks members in the archive's order; then {@link Unpacker.finish}. Synchronous: it runs inside a worker. */
+export class Unpacker implements Disposable {
+  readonly #tree: RootedDir;
+  readonly #ownership: Ownership;
+  readonly #limits: Limits;
+  readonly #names: StagedNames;
+  readonly #displaced: Displaced;
+  readonly #report = new DropReport();
+  readonly #metadata: MetadataWriter;
+  readonly #whiteouts = new Set<LayerPath>();
+  readonly #opaques = new Set<LayerPath>();
+  #open: OpenMember | undefined;
+  #entryName = "";
+  #entryCount = 0;
+  #sizeBytes = 0;
+
+  /** Prepares for the first member. The directories stay the caller's. */
+  constructor(options: UnpackOptions) {
+    const { tree, displaced, ownership, redirects = new Map(), limits = DEFAULT_LIMITS } = options;
+    this.#tree = tree;
+    this.#ownership = ownership;
+    this.#limits = limits;
+    this.#names = new StagedNames(redirects);
+    this.#displaced = new Displaced(tree, displaced, { redirected: redirects.size > 0 });
+    const self = tree.stat(ROOT) ?? { uid: 0, gid: 0 };
+    this.#metadata = new MetadataWriter({ ownership, report: this.#report, self });
+  }
+
+  /**
+   * A member begins.
+   * @throws {StrataError} `INVALID_ARCHIVE` or `LIMIT_EXCEEDED` when it is refused, else what the system reports
+   */
+  entry(entry: TarEntry): void {
+    this.#entryName = display(entry.name);
+    this.#entryCount++;
+    this.#sizeBytes += entry.size;
+    this.#guarded(() => this.#begin(entry));
+  }
+
+  /**
+   * The next bytes of the member's payload. They are not kept.
+   * @throws {StrataError} what the system reports
+   */
+  data(bytes: Uint8Array): void {
+    const body = this.#open?.body;
+    if (body !== undefined) this.#guarded(() => body.write(bytes));
+  }
+
+  /**
+   * The member's payload is complete.
+   * @throws {StrataError} what the system reports
+   */
+  endEntry(): void {
+    const open = this.#open;
+    if (open === undefined) return;
+    this.#guarded(() => this.#seal(open));
+  }
+
+  /**
+   * The archive is complete: directories get their times, and the changeset is what the tree cannot say.
+   * @throws {StrataError} what the system reports
+   */
+  finish(): Changeset {
+    this.#entryName = "the layer's directories";
+    return this.#guarded(() => {
+      const enteredDirs = [...this.#names.entered];
+      const lost = this.#displaced.finish(this.#names);
+      return { ...this.#finishNames(), enteredDirs, lost, ...this.#summary() };
+    });
+  }
+
+  /** Closes the file of a member that was broken off. */
+  [Symbol.dispose](): void {
+    this.#open?.body.file.close();
+    this.#open = undefined;
+  }
+
+  #summary(): Pick<Changeset, "whiteouts" | "opaques" | "dropped" | "droppedCount" | "sizeBytes" | "entryCount"> {
+    return {
+      whiteouts: [...this.#whiteouts],
+      opaques: [...this.#opaques],
+      dropped: this.#report.listed,
+      droppedCount: this.#report.count,
+      sizeBytes: this.#sizeBytes,
+      entryCount: this.#entryCount,
+    };
+  }
+
+  #finishNames(): Pick<Changeset, "impliedDirs" | "pendingLinks"> {
+    const impliedDirs: LayerPath[] = [];
+    const pendingLinks: PendingLink[] = [];
+    for (const [path, node] of this.#names.walk()) {
+      if (node.kind === "pending") pendingLinks.push({ path, target: node.target });
+      if (node.kind !== "dir") continue;
+      if (node.times === undefined) impliedDirs.push(path);
+      if (node.times === undefined && path === ROOT) this.#applyImplied(ROOT);
+      this.#tree.setTimes(path, node.times ?? IMPLIED_TIMES);
+    }
+    return { impliedDirs, pendingLinks };
+  }
+
+  #begin(entry: TarEntry): void {
+    if (entry.type === "global") return;
+    if (entry.name === "") this.#refuse("its name is empty");
+    const role = roleOf(parseLayerPath(entry.name, this.#limits));
+    switch (role.kind) {
+      case "object":
+        return role.path === ROOT ? this.#root(entry) : this.#object(entry, role.path);
+      case "whiteout":
+        this.#whiteouts.add(this.#slotAt(role.path).path);
+        return;
+      case "opaque":
+        this.#opaques.add(this.#enter(role.dir).path);
+        return;
+      case "ignored":
+        return;
+    }
+  }
+
+  #object(entry: TarEntry, name: LayerPath): void {
+    switch (entry.type) {
+      case "file":
+        return this.#file(entry, name);
+      case "dir":
+        return this.#dir(entry, name);
+      case "symlink":
+        return this.#symlink(entry, name);
+      case "hardlink":
+        return this.#hardlink(entry, name);
+      case "char":
+      case "block":
+        return this.#device(entry, name);
+      case "fifo":
+        return this.#node(entry, this.#freeSlot(name), "fifo");
+      default:
+        this.#refuse(`its type ${typeName(entry.typeFlag)} is unknown`);
+    }
+  }
+
+  #file(entry: TarEntry, name: LayerPath): void {
+    const slot = this.#freeSlot(name);
+    const mode = this.#metadata.modeOf(entry);
+    // The owner takes the set-id bits away again, so they come after it.
+    const file = this.#tree.create(slot.path, mode & 0o1777);
+    const node: ObjectNode = { kind: "object", type: "file", size: entry.size };
+    this.#open = { body: new FileBody(file, entry), entry, mode };
+    occupy(slot, node);
+    if (hasRecordedContent(entry)) this.#displaced.record({ entryIndex: this.#entryCount - 1, name, node });
+  }
+
+  #seal({ body, entry, mode }: OpenMember): void {
+    body.finish();
+    this.#metadata.apply(body.file, entry, mode);
+    const { atime, mtime } = this.#metadata.timesOf(entry);
+    body.file.setTimes(atime, mtime);
+    this.#open = undefined;
+    body.file.close();
+  }
+
+  #root(entry: TarEntry): void {
+    if (entry.type !== "dir") this.#refuse("only a directory can be the root");
+    this.#applyDir(entry, { path: ROOT, node: this.#names.root });
+  }
+
+  #dir(entry: TarEntry, name: LayerPath): void {
+    const slot = this.#slotAt(name);
+    const there = nodeAt(slot);
+    if (there?.kind === "dir") return this.#applyDir(entry, { path: slot.path, node: there });
+    if (there !== undefined) {
+      this.#vacate(slot);
+      // What was there had replaced the directory below, and so all that shows from below inside it.
+      this.#opaques.add(slot.path);
+    }
+    this.#tree.mkdir(slot.path, IMPLIED_MODE);
+    const node = newDir(undefined);
+    occupy(slot, node);
+    this.#applyDir(entry, { path: slot.path, node });
+  }
+
+  #applyDir(entry: TarEntry, dir: { path: LayerPath; node: DirNode }): void {
+    const mode = this.#metadata.modeOf(entry);
+    const target = pathTarget(this.#tree, dir.path);
+    this.#metadata.apply(target, entry, undefined);
+    target.setMode(mode);
+    dir.node.times = this.#metadata.timesOf(entry);
+  }
+
+  #symlink(entry: TarEntry, name: LayerPath): void {
+    const target = entry.linkName;
+    if (target === "") this.#refuse("it is a symlink without a target");
+    if (target.length > SYMLINK_BYTES_MAX) this.#refuse(`its target is longer than ${SYMLINK_BYTES_MAX} bytes`);
+    if (target.includes("\0")) this.#refuse("its target contains a NUL byte");
+    const slot = this.#freeSlot(name);
+    this.#tree.symlink(slot.path, target);
+    occupy(slot, { kind: "symlink", target });
+    this.#metadata.apply(pathTarget(this.#tree, slot.path), entry, undefined);
+    this.#tree.setTimes(slot.path, this.#metadata.timesOf(entry));
+  }
+
+  #hardlink(entry: TarEntry, name: LayerPath): void {
+    const role = roleOf(parseLayerPath(entry.linkName, this.#limits));
+    if (role.kind !== "object") this.#refuse(`it is a hard link to the whiteout "${display(entry.linkName)}"`);
+    const targetDir = this.#names.resolveDir(parentOf(role.path));
+    const target = joinPath(targetDir.path, baseOf(role.path));
+    const slot = this.#slotAt(name);
+    if (role.path === ROOT || target === slot.path) this.#refuse("it is a hard link to itself or to the root");
+    if (isWithin(target, slot.path)) this.#refuse("it is a hard link to what it replaces");
+    const node = this.#linkTarget(targetDir, target);
+    if (nodeAt(slot) !== undefined) this.#vacate(slot);
+    if (node.kind !== "pending" && node.kind !== "absent") this.#tree.link(target, slot.path);
+    else if (node.kind === "absent") this.#leaveOut(entry, slot);
+    occupy(slot, node);
+  }
+
+  /** The object that a hard link names; one that this layer does not have is to be found below. */
+  #linkTarget(dir: DirPlace, target: LayerPath): StagedNode {
+    const node = dir.missing.length > 0 ? undefined : dir.nearest.children.get(baseOf(target));
+    if (node?.kind === "dir") this.#refuse(`it is a hard link to the directory "${display(target)}"`);
+    return node ?? { kind: "pending", target };
+  }
+
+  #device(entry: TarEntry, name: LayerPath): void {
+    const { devMajor: major, devMinor: minor } = entry;
+    if (!(major >= 0 && major <= MAJOR_MAX && minor >= 0 && minor <= MINOR_MAX)) {
+      this.#refuse(`no device has the number ${major}:${minor}`);
+    }
+    if (entry.type === "char" && major === 0 && minor === 0) {
+      this.#refuse("a character device 0:0 is overlayfs's mark for a removed file");
+    }
+    const slot = this.#freeSlot(name);
+    if (this.#ownership === "archive") return this.#node(entry, slot, entry.type === "char" ? "char" : "block");
+    this.#leaveOut(entry, slot);
+    occupy(slot, { kind: "absent" });
+  }
+
+  #node(entry: TarEntry, slot: Slot, type: "char" | "block" | "fifo"): void {
+    const mode = this.#metadata.modeOf(entry);
+    const numbers = type === "fifo" ? {} : { major: entry.devMajor, minor: entry.devMinor };
+    this.#tree.mknod(slot.path, { type, mode: mode & 0o1777, ...numbers });
+    occupy(slot, { kind: "object", type, size: 0 });
+    this.#metadata.apply(pathTarget(this.#tree, slot.path), entry, mode);
+    this.#tree.setTimes(slot.path, this.#metadata.timesOf(entry));
+  }
+
+  /** A device that this user cannot make. It still takes the place of what is below. */
+  #leaveOut(entry: TarEntry, slot: Slot): void {
+    this.#whiteouts.add(slot.path);
+    this.#report.add({ entry: this.#entryName, attribute: entry.type, reason: "only root may make devices" });
+  }
+
+  #freeSlot(name: LayerPath): Slot {
+    const slot = this.#slotAt(name);
+    if (nodeAt(slot) !== undefined) this.#vacate(slot);
+    return slot;
+  }
+
+  #slotAt(name: LayerPath): Slot {
+    const { path: dir, nearest } = this.#enter(parentOf(name));
+    const path = joinPath(dir, baseOf(name));
+    if (path.length >= this.#limits.pathBytesMax) this.#refuse("its path is too long once symlinks are followed");
+    return { path, parent: nearest };
+  }
+
+  #vacate(slot: Slot): void {
+    const node = nodeAt(slot);
+    if (node === undefined) return;
+    this.#displaced.remove(slot.path, node);
+    slot.parent.children.delete(baseOf(slot.path));
+  }
+
+  /** The directory that a path means, made where it is missing. */
+  #enter(path: LayerPath): DirPlace {
+    const place = this.#names.resolveDir(path);
+    if (place.missing.length === 0) return place;
+    let nearest = place.nearest;
+    for (const missing of place.missing) {
+      if (missing.length >= this.#limits.pathBytesMax) this.#refuse("its path is too long once symlinks are followed");
+      this.#tree.mkdir(missing, IMPLIED_MODE);
+      this.#applyImplied(missing);
+      const node = newDir(undefined);
+      nearest.children.set(baseOf(missing), node);
+      nearest = node;
+    }
+    return { path: place.path, nearest, missing: [] };
+  }
+
+  #applyImplied(dir: LayerPath): void {
+    if (this.#ownership === "archive") this.#tree.setOwner(dir, 0, 0);
+    if (dir === ROOT) this.#tree.setMode(ROOT, IMPLIED_MODE);
+  }
+
+  #refuse(why: string): never {
+    throw new StrataError("INVALID_ARCHIVE", `Cannot unpack "${this.#entryName}": ${why}; have the layer rebuilt`, {
+      stage: "unpack",
+      entry: this.#entryName,
+    });
+  }
+
+  #guarded<T>(act: () => T): T {
+    try {
+      return act();
+    } catch (error) {
+      throw fromOsError(error, `unpack "${this.#entryName}"`);
+    }
+  }
+}
+
+function nodeAt(slot: Slot): StagedNode | undefined {
+  return slot.parent.children.get(baseOf(slot.path));
+}
+
+function occupy(slot: Slot, node: StagedNode): void {
+  slot.parent.children.set(baseOf(slot.path), node);
+}
+
+/** Whether the tar-split refers to the content by name; a sparse member's is kept raw. */
+function hasRecordedContent(entry: TarEntry): boolean {
+  return entry.size > 0 && entry.sparse === undefined;
+}
+
+function typeName(flag: number): string {
+  return flag > 0x20 && flag < 0x7f ? `"${String.fromCharCode(flag)}"` : String(flag);
+}
