@@ -69,10 +69,9 @@ function settleOn(request: SettleRequest, view: TreeView): Settlement {
   linkPending(layer, edit);
   edit.finish();
   const hiding = reduceHiding(layer);
-  return {
-    kind: "settled",
-    changeset: { ...changeset, ...hiding, impliedDirs: edit.impliedDirs.sort(compareBytes), pendingLinks: [] },
-  };
+  // An implied directory in place of a hidden one is new: nothing of it comes from below.
+  const impliedDirs = edit.impliedDirs.filter((dir) => !lower.isHidden(dir)).sort(compareBytes);
+  return { kind: "settled", changeset: { ...changeset, ...hiding, impliedDirs, pendingLinks: [] } };
 }
 
 /** All links to one file below become one object. */

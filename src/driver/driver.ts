@@ -74,6 +74,14 @@ export interface GetOptions {
   readonly mountOptions?: readonly string[];
 }
 
+/** A layer's tree as users reach it. */
+export interface LayerTree {
+  /** Absolute path. */
+  readonly path: string;
+  /** Whether the path is a mount point, or simply the layer's own directory. */
+  readonly kind: "mount" | "directory";
+}
+
 /** A line of `info`. */
 export type StatusRow = readonly [name: string, value: string];
 
@@ -95,6 +103,11 @@ export interface Driver {
    */
   seal(request: SealRequest): SealedLayer;
   /**
+   * Puts a sealed layer on another stack of the same content: another process has published the parents meanwhile. Only
+   * before {@link Driver.publish}.
+   */
+  rebase(sealed: SealedLayer, parents: readonly LayerLocation[]): void;
+  /**
    * Moves a sealed layer into the home. It is durable once the layer's own file system was synced and
    * {@link Driver.syncHome} has returned. Data without a record is garbage (I1).
    * @throws {StrataError} `CONFLICT` when the home has a layer of this id
@@ -110,6 +123,8 @@ export interface Driver {
 
   /** Makes a writable layer on `parent`. */
   createReadWrite(id: CacheId, parent: CacheId | undefined, options?: CreateOptions): void;
+  /** Where {@link Driver.get} gives the layer's tree. */
+  treeOf(id: CacheId, access: "writable" | "read-only"): LayerTree;
   /** Mounts the layer and gives the path of its tree. Mounting what is mounted gives the same path. */
   get(id: CacheId, options?: GetOptions): Promise<string>;
   /** Unmounts the layer; nothing happens when it is not mounted. */

@@ -14,12 +14,15 @@ import * as libc from "./libc.ts";
 import { AT_FDCWD, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_RDONLY, O_RDWR } from "./linux.ts";
 import { OpenFile } from "./open_file.ts";
 
+/** Whether what was written must survive a power loss. */
+export type Durability = "full" | "none";
+
 /** How a file is replaced. */
 export interface WriteOptions {
   /** Permission bits, whatever the umask. Default 0o644. */
   readonly mode?: number;
   /** `none` skips the syncs: still all or nothing for readers, but not across a power loss. Default `full`. */
-  readonly durability?: "full" | "none";
+  readonly durability?: Durability;
 }
 
 /**

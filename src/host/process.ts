@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { availableParallelism } from "node:os";
 import { readFileSync } from "node:fs";
 import { basename } from "node:path";
 import process from "node:process";
@@ -22,6 +23,11 @@ export interface ProcessIdentity {
 /** This process. */
 export function currentProcess(): ProcessIdentity {
   return { pid: process.pid, startTime: processStartTime(process.pid) ?? 0 };
+}
+
+/** How many threads of this process can run at once; at least 1. */
+export function processorCount(): number {
+  return availableParallelism();
 }
 
 /** The effective user of this process; 0 is root. */

@@ -26,6 +26,7 @@ import type {
   DriverSpec,
   GetOptions,
   LayerLocation,
+  LayerTree,
   SealedLayer,
   SealRequest,
   StatusRow,
@@ -42,7 +43,7 @@ import {
   parseOverlayOptions,
 } from "./options.ts";
 import { directoryTypes, probeOverlay, switchesFor } from "./probe.ts";
-import { isCommitted, lowersOn, markCommitted, sealOverlay, writeLayerFiles } from "./seal.ts";
+import { isCommitted, lowersOn, markCommitted, sealOverlay, writeLayerFiles, writeLowers } from "./seal.ts";
 import { OVERLAY_DIALECT } from "./whiteouts.ts";
 
 const HOME_MODE = 0o710;
@@ -101,6 +102,10 @@ export class OverlayDriver implements Driver {
     return sealOverlay(request, (stack) => this.view(stack));
   }
 
+  rebase(sealed: SealedLayer, parents: readonly LayerLocation[]): void {
+    writeLowers(sealed.dir, lowersOn(parents));
+  }
+
   publish(sealed: SealedLayer): void {
     const { dir } = this.locate(sealed.cacheId);
     requireAbsent(this.locate(sealed.cacheId));
@@ -146,13 +151,18 @@ export class OverlayDriver implements Driver {
     if (below[0] !== undefined && !isCommitted(below[0].dir)) markCommitted(below[0].dir);
   }
 
+  treeOf(id: CacheId, access: "writable" | "read-only"): LayerTree {
+    const { dir } = this.locate(id);
+    const isBare = access === "writable" && readLowers(dir).length === 0;
+    return isBare ? { path: `${dir}/diff`, kind: "directory" } : { path: `${dir}/merged`, kind: "mount" };
+  }
+
   async get(id: CacheId, options: GetOptions = {}): Promise<string> {
     const { dir } = requireLayer(this.locate(id));
     const access = options.access === "read-only" || isCommitted(dir) ? "read-only" : "writable";
     const lowers = readLowers(dir);
-    if (lowers.length === 0 && access === "writable") return `${dir}/diff`;
-    const merged = `${dir}/merged`;
-    if (mountAt(merged) !== undefined) return merged;
+    const { path: merged, kind } = this.treeOf(id, access);
+    if (kind === "directory" || mountAt(merged) !== undefined) return merged;
     const request = await this.#mountRequest({ id, lowers, access, options });
     ensureDir(merged, MERGED_MODE);
     try {

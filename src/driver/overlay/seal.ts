@@ -71,6 +71,11 @@ export function writeLayerFiles(dir: string, lowers: readonly string[]): void {
   writeFileAtomic(`${dir}/link`, randomLinkName(), { mode: TEXT_MODE, durability: "none" });
   if (lowers.length === 0) return;
   makeDirectory(`${dir}/work`, WORK_MODE);
+  writeLowers(dir, lowers);
+}
+
+/** Writes which layers lie below, in place of what was written before. */
+export function writeLowers(dir: string, lowers: readonly string[]): void {
   writeFileAtomic(`${dir}/lower`, lowers.join(":"), { mode: TEXT_MODE, durability: "none" });
 }
 

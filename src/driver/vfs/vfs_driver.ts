@@ -32,6 +32,7 @@ import type {
   DriverSpec,
   GetOptions,
   LayerLocation,
+  LayerTree,
   SealedLayer,
   SealRequest,
   StatusRow,
@@ -106,6 +107,9 @@ export class VfsDriver implements Driver {
     return { cacheId, dir, sizeBytes: changeset.sizeBytes };
   }
 
+  /** Nothing to do: a layer holds the whole tree, and the parents' content is the same. */
+  rebase(): void {}
+
   publish(sealed: SealedLayer): void {
     const target = this.locate(sealed.cacheId);
     requireAbsent(target);
@@ -136,6 +140,10 @@ export class VfsDriver implements Driver {
       removeTreeAt(dir);
       throw error;
     }
+  }
+
+  treeOf(id: CacheId): LayerTree {
+    return { path: this.locate(id).dir, kind: "directory" };
   }
 
   /** The layer's own directory: there is nothing to mount, whatever the options. */

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Strata keeps the layers of container file systems: it takes a layer's tar in, keeps it once under its content address,
+ * mounts stacks of layers for reading and writing, and gives every layer's tar back byte for byte.
+ *
+ * @example Register a layer, and get the same bytes back
+ * ```ts
+ * import { LayerStore } from "@strata/layers";
+ *
+ * const root = `/tmp/strata-example-${crypto.randomUUID()}`;
+ * await using store = await LayerStore.open({ root, runRoot: `${root}-run`, driver: "vfs" });
+ *
+ * const tar = new Uint8Array(10240); // an empty archive: two blocks of zeros, and padding
+ * const layer = await store.register(new Blob([tar]).stream());
+ * const back = await new Response(store.export(layer.chainId)).bytes();
+ * console.log(layer.diffId, back.length); // sha256:84ff92691f909a05b224e1c56abb4864f01b4f8e3c854e4bb4c7baf1d3f6d652 10240
+ * ```
+ *
+ * @module
+ */
+export { display, fromBytes, fromText, toBytes, toText } from "./src/core/bytes.ts";
+export type { ByteString } from "./src/core/bytes.ts";
+export { chainOn, createChainId, EMPTY_DIFF_ID } from "./src/core/chain_id.ts";
+export { parseChainId, parseDiffId, parseDigest } from "./src/core/digest.ts";
+export type { ChainId, DiffId, Digest } from "./src/core/digest.ts";
+export { hasCode, isStrataError, StrataError } from "./src/core/errors.ts";
+export type { AnyStrataError, ErrorCode, ErrorDetail, Stage } from "./src/core/errors.ts";
+export type { CacheId, RecordId } from "./src/core/ids.ts";
+export type { LayerPath } from "./src/core/layer_path.ts";
+export { DEFAULT_LIMITS } from "./src/core/limits.ts";
+export type { Limits } from "./src/core/limits.ts";
+export type { Change, ChangeKind } from "./src/changeset/change.ts";
+export { compressStream } from "./src/compression/compress.ts";
+export type { Compression } from "./src/compression/detect.ts";
+export { parseDriverOptions } from "./src/driver/registry.ts";
+export type { DriverCapabilities, StatusRow } from "./src/driver/driver.ts";
+export type { Durability } from "./src/host/durable.ts";
+export type { BlobInfo } from "./src/metadata/blob_info.ts";
+export type { CatalogRecord, JsonValue, RecordTarget } from "./src/metadata/catalog_record.ts";
+export type { CatalogListing, NameChange } from "./src/metadata/catalog_records.ts";
+export type { Finding, Severity } from "./src/metadata/finding.ts";
+export type { LayerRecord } from "./src/metadata/layer_record.ts";
+export type { BrokenLayer, LayerListing } from "./src/metadata/layerdb.ts";
+export type { BrokenMount, MountListing, MountName, MountRecord } from "./src/metadata/mounts.ts";
+export type { ApplyDiffOptions } from "./src/store/apply_diff.ts";
+export { Catalog } from "./src/store/catalog.ts";
+export type { CreateRecordOptions, RemoveRecordOptions } from "./src/store/catalog.ts";
+export type { CommitOptions } from "./src/store/commit.ts";
+export type { CreateRWLayerOptions } from "./src/store/create_rw_layer.ts";
+export type { StoreInfo } from "./src/store/info.ts";
+export type { DriverFacts, Inspection } from "./src/store/inspect.ts";
+export { Layer } from "./src/store/layer.ts";
+export type { DeletedLayer } from "./src/store/layer.ts";
+export { LayerStore } from "./src/store/layer_store.ts";
+export type { MountedTarget } from "./src/store/list_mounts.ts";
+export type { MountOptions, MountTarget, UnmountOptions } from "./src/store/mount.ts";
+export { defaultRoot, defaultRunRoot } from "./src/store/open.ts";
+export type { OpenOptions } from "./src/store/open.ts";
+export type { RegisterOptions } from "./src/store/register.ts";
+export type { ReleaseRWLayerOptions } from "./src/store/release_rw_layer.ts";
+export { RWLayer } from "./src/store/rw_layer.ts";
+export type { Target } from "./src/store/target.ts";
+export type { Verification } from "./src/store/verify.ts";

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * What one layer does to the layers below it: as a list of changes between two trees, and as the outcome of unpacking.
+ *
+ * @module
+ */
+import type { LayerPath } from "../core/layer_path.ts";
+
+/** Docker's three kinds, printed as `A`, `C` and `D`. */
+export type ChangeKind = "add" | "modify" | "delete";
+
+/** One path that differs between a tree and the tree below it. */
+export interface Change {
+  readonly path: LayerPath;
+  readonly kind: ChangeKind;
+}
+
+/** Something that an archive asked for and the tree does not have. The archive's own bytes keep it (I6). */
+export interface DroppedAttribute {
+  /** The member's name, fit for a message. */
+  readonly entry: string;
+  /** What was dropped, such as `xattr trusted.overlay.opaque`, `owner` or `device`. */
+  readonly attribute: string;
+  /** Why, as a clause. */
+  readonly reason: string;
+}
+
+/** A hard link whose target this layer does not have: it must be in the layers below. */
+export interface PendingLink {
+  readonly path: LayerPath;
+  readonly target: LayerPath;
+}
+
+/** Content of a file record that the tree cannot give back, since a later member took its place. */
+export interface LostContent {
+  /** Position among the archive's members, counted from 0. */
+  readonly entryIndex: number;
+  /** Name under the displaced directory where the content was kept. */
+  readonly keptAs: LayerPath;
+}
+
+/**
+ * The outcome of unpacking one layer by itself: a bare tree, and what that tree cannot express. Plain data, since it
+ * crosses from the worker that unpacks to the one that seals.
+ *
+ * Nothing in it depends on the order of the archive's whiteouts: they touch lower layers only, wherever they stand.
+ */
+export interface Changeset {
+  /** Paths that the layers below lose. The tree may hold a new object at the same path. */
+  readonly whiteouts: readonly LayerPath[];
+  /** Directories of which nothing shows from below. */
+  readonly opaques: readonly LayerPath[];
+  /** Directories of the tree that have no member of their own: their metadata comes from below. May hold the root. */
+  readonly impliedDirs: readonly LayerPath[];
+  /**
+   * Every path that was, at some time, entered as a directory without this layer having made it: the premises under
+   * which the layer could be unpacked without looking below. Where the tree below has a symlink there, they fail.
+   */
+  readonly enteredDirs: readonly LayerPath[];
+  readonly pendingLinks: readonly PendingLink[];
+  readonly lost: readonly LostContent[];
+  /** The first ones; {@link droppedCount} counts all. */
+  readonly dropped: readonly DroppedAttribute[];
+  readonly droppedCount: number;
+  /** Sum of the members' sizes, as Docker counts a layer applied to a plain directory. Bytes. */
+  readonly sizeBytes: number;
+  readonly entryCount: number;
+}
+
+/** Where the members of an archive really go: parents that are symlinks in the tree below, each with its target. */
+export type Redirects = ReadonlyMap<LayerPath, LayerPath>;
+
+/** Whose files the tree's files are: the archive's owners, or (without privilege) this process for all. */
+export type Ownership = "archive" | "self";

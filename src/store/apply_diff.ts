@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Applying a layer's tar to a writable layer.
+ *
+ * @module
+ */
+import type { MountRecord } from "../metadata/mounts.ts";
+import { ingest } from "../worker/ingest.ts";
+import type { StoreContext } from "./context.ts";
+import { mountTarget, unmountTarget } from "./mount.ts";
+
+/** How a tar is applied. */
+export interface ApplyDiffOptions {
+  readonly signal?: AbortSignal;
+  /** Called with the bytes of the stream that were read since the last call. */
+  readonly onProgress?: (bytes: number) => void;
+}
+
+/**
+ * Applies a tar, compressed or not, and gives the bytes it brought. It is unpacked beside the layer first, so that a
+ * bad archive changes nothing.
+ * @throws {StrataError} `INVALID_ARCHIVE`, `LIMIT_EXCEEDED`, `NO_SPACE`, `ABORTED`
+ */
+export async function applyDiff(
+  context: StoreContext,
+  record: MountRecord,
+  request: ApplyDiffOptions & { readonly stream: ReadableStream<Uint8Array> },
+): Promise<number> {
+  const { driver, pool, settings } = context;
+  await using staging = context.staging.create("apply");
+  const dir = staging.path("0");
+  const { stream, ...options } = request;
+  const { ownership } = driver.capabilities;
+  const source = { kind: "stream", stream } as const;
+  const { diffId, changeset } = await ingest(pool, { source, dir, ownership, limits: settings.limits, ...options });
+  const target = await mountTarget(context, { kind: "writable", record }, {});
+  try {
+    await pool.run("apply", { driver: driver.spec, dir, diffId, changeset, target });
+  } finally {
+    await unmountTarget(context, { kind: "writable", record });
+  }
+  return changeset.sizeBytes;
+}

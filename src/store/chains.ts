@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Walking a chain of layers, from its records to its directories.
+ *
+ * @module
+ */
+import type { ChainId } from "../core/digest.ts";
+import { StrataError } from "../core/errors.ts";
+import { CHAIN_DEPTH_MAX } from "../core/limits.ts";
+import type { LayerLocation } from "../driver/driver.ts";
+import type { LayerRecord } from "../metadata/layer_record.ts";
+import type { StoreContext } from "./context.ts";
+
+/**
+ * The records of a chain, top first.
+ * @throws {StrataError} `NOT_FOUND` when the chain is not here; `CORRUPT` when a part of it is damaged
+ */
+export function recordsOf({ layerDb }: StoreContext, top: ChainId): LayerRecord[] {
+  const records: LayerRecord[] = [];
+  // A chain cannot run in a circle: each ChainID is a digest over the one below.
+  for (let next: ChainId | undefined = top; next !== undefined;) {
+    const record: LayerRecord = layerDb.read(next);
+    records.push(record);
+    next = record.parent;
+  }
+  return records;
+}
+
+/** The directories of a chain, top first; none for the empty chain. */
+export function locationsOf(context: StoreContext, top: ChainId | undefined): LayerLocation[] {
+  if (top === undefined) return [];
+  return recordsOf(context, top).map((record) => context.driver.locate(record.cacheId));
+}
+
+/** Bytes of a chain, all its layers together. */
+export function chainSizeBytes(context: StoreContext, top: ChainId): number {
+  return recordsOf(context, top).reduce((sum, record) => sum + record.sizeBytes, 0);
+}
+
+/**
+ * Refuses to put more layers on a chain than a chain can have.
+ * @throws {StrataError} `MAX_DEPTH`
+ */
+export function requireRoom(depthBelow: number, layers: number): void {
+  const depth = depthBelow + layers;
+  if (depth <= CHAIN_DEPTH_MAX) return;
+  throw new StrataError(
+    "MAX_DEPTH",
+    `Cannot register the layer: the chain would have ${depth} layers, and ${CHAIN_DEPTH_MAX} is the most; merge some first`,
+    { depth, depthMax: CHAIN_DEPTH_MAX },
+  );
+}

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Giving a layer's tar back, byte for byte.
+ *
+ * @module
+ */
+import type { ChainId, DiffId } from "../core/digest.ts";
+import { DigestWriter } from "../core/digest.ts";
+import { isStrataError, StrataError } from "../core/errors.ts";
+import type { LayerLocation } from "../driver/driver.ts";
+import { rebuildArchive } from "../worker/archive.ts";
+import { LayerContents } from "../worker/layer_contents.ts";
+import { locationsOf, recordsOf } from "./chains.ts";
+import type { StoreContext } from "./context.ts";
+
+/** A layer whose archive can be rebuilt. */
+export interface ExportSource {
+  readonly chainId: ChainId;
+  readonly diffId: DiffId;
+  readonly tarSplitPath: string;
+  /** The layer and all below it, top first. */
+  readonly stack: readonly [LayerLocation, ...LayerLocation[]];
+}
+
+/**
+ * Finds what an export needs.
+ * @throws {StrataError} `NOT_FOUND`, `CORRUPT`
+ */
+export function exportSource(context: StoreContext, chainId: ChainId): ExportSource {
+  const [record] = recordsOf(context, chainId);
+  const [own, ...below] = locationsOf(context, chainId);
+  if (record === undefined || own === undefined) throw new Error(`Cannot export ${chainId}: its chain is empty`);
+  return {
+    chainId,
+    diffId: record.diffId,
+    tarSplitPath: context.layerDb.tarSplitPath(chainId),
+    stack: [own, ...below],
+  };
+}
+
+/**
+ * The layer's tar. Every file's content is checked as it passes and the whole at the end: a layer that was damaged
+ * makes the stream fail, it never ends cleanly with other bytes.
+ */
+export function exportLayer(context: StoreContext, chainId: ChainId): ReadableStream<Uint8Array> {
+  const chunks = verifiedChunks(context, exportSource(context, chainId));
+  return new ReadableStream({
+    async pull(controller) {
+      const next = await chunks.next();
+      if (next.done) controller.close();
+      else controller.enqueue(next.value);
+    },
+    async cancel() {
+      await chunks.return(undefined);
+    },
+  }, { highWaterMark: 0 });
+}
+
+async function* verifiedChunks({ driver }: StoreContext, source: ExportSource): AsyncGenerator<Uint8Array> {
+  const { chainId, diffId, stack, tarSplitPath } = source;
+  const digest = new DigestWriter();
+  using contents = new LayerContents(driver.openTree(stack[0]), () => driver.view(stack));
+  try {
+    for await (const chunk of rebuildArchive(tarSplitPath, contents)) {
+      digest.update(chunk);
+      yield chunk;
+    }
+  } catch (error) {
+    throw damaged(chainId, error);
+  }
+  const actual = digest.finish();
+  if (actual !== diffId) throw damaged(chainId, `its archive is ${actual} now, and was ${diffId}`);
+}
+
+/** What is wrong with a layer that cannot be given back, whichever of its parts is damaged. */
+export function damaged(chainId: ChainId, problem: unknown): StrataError {
+  const path = isStrataError(problem) && problem.code === "CORRUPT" ? problem.detail.path : chainId;
+  const reason = problem instanceof Error ? problem.message : String(problem);
+  return new StrataError(
+    "CORRUPT",
+    `Cannot give layer ${chainId} back: ${reason}`,
+    { path },
+    { cause: problem, hint: "Register the layer again from where it came: the damaged one is replaced" },
+  );
+}

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Everything known of one layer.
+ *
+ * @module
+ */
+import type { ChainId } from "../core/digest.ts";
+import type { CatalogRecord } from "../metadata/catalog_record.ts";
+import type { LayerRecord } from "../metadata/layer_record.ts";
+import type { MountRecord } from "../metadata/mounts.ts";
+import { chainSizeBytes } from "./chains.ts";
+import type { StoreContext } from "./context.ts";
+import { mountCount } from "./mount.ts";
+import { References } from "./references.ts";
+import type { Target } from "./target.ts";
+
+/** What is known of a read-only or a writable layer. */
+export type Inspection =
+  | {
+    readonly kind: "layer";
+    readonly layer: LayerRecord;
+    /** Bytes of the layer and all below it. */
+    readonly chainSizeBytes: number;
+    readonly records: readonly CatalogRecord[];
+    readonly usedBy: readonly string[];
+    readonly mountCount: number;
+    readonly driver: DriverFacts;
+  }
+  | {
+    readonly kind: "writable";
+    readonly mount: MountRecord;
+    readonly parent: ChainId | undefined;
+    readonly mountCount: number;
+    readonly driver: DriverFacts;
+  };
+
+/** What the driver knows. */
+export interface DriverFacts {
+  readonly name: string;
+  readonly data: Readonly<Record<string, string>>;
+}
+
+/** Gathers what is known. */
+export function inspect(context: StoreContext, target: Target): Inspection {
+  const { driver, catalog } = context;
+  if (target.kind === "writable") {
+    const { mountId, parent } = target.record;
+    return {
+      kind: "writable",
+      mount: target.record,
+      parent,
+      mountCount: mountCount(context, mountId, "writable"),
+      driver: { name: driver.spec.name, data: driver.metadata(mountId) },
+    };
+  }
+  const { chainId, cacheId } = target.record;
+  return {
+    kind: "layer",
+    layer: target.record,
+    chainSizeBytes: chainSizeBytes(context, chainId),
+    records: catalog.referencesTo(chainId),
+    usedBy: new References(context).to(chainId),
+    mountCount: mountCount(context, cacheId, "read-only"),
+    driver: { name: driver.spec.name, data: driver.metadata(cacheId) },
+  };
+}

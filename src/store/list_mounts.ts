@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Listing what is mounted.
+ *
+ * @module
+ */
+import type { CacheId } from "../core/ids.ts";
+import type { StoreContext } from "./context.ts";
+import { mountCount, type MountTarget } from "./mount.ts";
+
+/** Something that is mounted. */
+export interface MountedTarget {
+  readonly target: MountTarget;
+  /** Where its tree is. */
+  readonly path: string;
+  readonly count: number;
+}
+
+/** What is mounted, as counts and the kernel agree: writable layers by name, then stacks of layers. */
+export function listMounts(context: StoreContext): MountedTarget[] {
+  const counted = context.mountCounts.list();
+  return targets(context, counted).flatMap((target) => {
+    const [id, access] = target.kind === "layer"
+      ? [target.record.cacheId, "read-only"] as const
+      : [target.record.mountId, "writable"] as const;
+    const count = mountCount(context, id, access);
+    return count === 0 ? [] : [{ target, path: context.driver.treeOf(id, access).path, count }];
+  });
+}
+
+function targets({ mounts, layerDb }: StoreContext, counted: ReadonlyMap<CacheId, number>): MountTarget[] {
+  const writable = Array.from(mounts.list().mounts.values(), (record) => ({ kind: "writable", record }) as const);
+  const layers = Array.from(layerDb.list().layers.values(), (record) => ({ kind: "layer", record }) as const);
+  return [
+    ...writable.filter(({ record }) => counted.has(record.mountId)),
+    ...layers.filter(({ record }) => counted.has(record.cacheId)),
+  ];
+}

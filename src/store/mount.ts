@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Mounting, counted across processes: the first one mounts, the last one unmounts.
+ *
+ * @module
+ */
+import type { CacheId } from "../core/ids.ts";
+import type { Driver, GetOptions } from "../driver/driver.ts";
+import { mountAt } from "../host/mount_table.ts";
+import type { LayerRecord } from "../metadata/layer_record.ts";
+import type { MountState } from "../metadata/mount_counts.ts";
+import type { MountRecord } from "../metadata/mounts.ts";
+import type { StoreContext } from "./context.ts";
+
+/** What can be mounted: a writable layer, or a stack of layers for reading. */
+export type MountTarget =
+  | { readonly kind: "writable"; readonly record: MountRecord }
+  | { readonly kind: "layer"; readonly record: LayerRecord };
+
+/** How something is mounted. */
+export interface MountOptions {
+  /** Stacks of layers are always mounted read-only. */
+  readonly access?: "read-only";
+  /** Further options for mount(8), such as `noexec`. */
+  readonly options?: readonly string[];
+}
+
+/** How a mount is given up. */
+export interface UnmountOptions {
+  /** `one` (the default) lets the others keep theirs; `all` unmounts for everybody. */
+  readonly release?: "one" | "all";
+}
+
+/** Mounts a target and gives the path of its tree; each call is to be matched by one unmount. */
+export async function mountTarget(context: StoreContext, target: MountTarget, options: MountOptions): Promise<string> {
+  const { driver, mountCounts, settings } = context;
+  const id = idOf(target);
+  const access = options.access ?? (target.kind === "layer" ? "read-only" : undefined);
+  const request: GetOptions = {
+    ...(access === undefined ? {} : { access }),
+    ...(target.kind === "layer" || target.record.mountLabel === undefined
+      ? {}
+      : { mountLabel: target.record.mountLabel }),
+    ...(options.options === undefined ? {} : { mountOptions: options.options }),
+  };
+  let path: string | undefined;
+  await mountCounts.increment(id, {
+    ...stateOf(context, target),
+    timeoutMs: settings.lockTimeoutMs,
+    whenFirst: async () => {
+      path = await driver.get(id, request);
+    },
+  });
+  return path ?? await driver.get(id, request);
+}
+
+/**
+ * Gives up a mount.
+ * @returns how many are left
+ * @throws {StrataError} `NOT_FOUND` when it is not mounted
+ */
+export async function unmountTarget(
+  context: StoreContext,
+  target: MountTarget,
+  options: UnmountOptions = {},
+): Promise<number> {
+  const { driver, mountCounts, settings } = context;
+  const id = idOf(target);
+  return await mountCounts.decrement(id, {
+    ...stateOf(context, target),
+    ...options,
+    timeoutMs: settings.lockTimeoutMs,
+    whenLast: () => driver.put(id),
+  });
+}
+
+/** How often a layer's directory is mounted now. */
+export function mountCount(context: StoreContext, id: CacheId, access: "writable" | "read-only"): number {
+  return context.mountCounts.read(id, kernelState(context.driver, { id, access }));
+}
+
+/** Whose count it is: a writable layer has one, however it is mounted. */
+function stateOf({ driver }: StoreContext, target: MountTarget): MountState {
+  return kernelState(driver, { id: idOf(target), access: target.kind === "layer" ? "read-only" : "writable" });
+}
+
+/** How to ask the kernel whether a layer is mounted; for trees that need no mount, the count alone is right. */
+function kernelState(driver: Driver, layer: { id: CacheId; access: "writable" | "read-only" }): MountState {
+  const { kind, path } = driver.treeOf(layer.id, layer.access);
+  return kind === "mount" ? { isMounted: () => mountAt(path) !== undefined } : {};
+}
+
+function idOf(target: MountTarget): CacheId {
+  return target.kind === "layer" ? target.record.cacheId : target.record.mountId;
+}

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Verifying that a layer can be given back.
+ *
+ * @module
+ */
+import type { ChainId } from "../core/digest.ts";
+import { isStrataError, type StrataError } from "../core/errors.ts";
+import type { StoreContext } from "./context.ts";
+import { damaged, exportSource } from "./export.ts";
+
+/** The outcome for one layer. */
+export type Verification =
+  | { readonly chainId: ChainId; readonly state: "ok" }
+  | { readonly chainId: ChainId; readonly state: "bad"; readonly path: string; readonly error: StrataError };
+
+/** Rebuilds a layer's tar in a thread, and compares its digest. Damage is a result, not an error. */
+export async function verify(context: StoreContext, chainId: ChainId): Promise<Verification> {
+  try {
+    const { diffId, stack, tarSplitPath } = exportSource(context, chainId);
+    const actual = await context.pool.run("verify", { driver: context.driver.spec, tarSplitPath, stack });
+    if (actual === diffId) return { chainId, state: "ok" };
+    return bad(chainId, damaged(chainId, `its archive is ${actual} now, and was ${diffId}`));
+  } catch (error) {
+    return bad(chainId, isStrataError(error) && error.code === "NOT_FOUND" ? error : damaged(chainId, error));
+  }
+}
+
+function bad(chainId: ChainId, error: StrataError): Verification {
+  const path = error.code === "CORRUPT" ? (error as StrataError<"CORRUPT">).detail.path : chainId;
+  return { chainId, state: "bad", path, error };
+}

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Taking a blob in: one thread decodes it, another unpacks it, and this one only passes a stream on, if there is one.
+ *
+ *   source ─▶ decode (blob digest, decompression, limits) ─▶ unpack (DiffID, tar, tar-split, tree)
+ *
+ * Every stage pulls, so back-pressure reaches the source. The first error wins; the others stop.
+ *
+ * @module
+ */
+import { MessageChannel, type MessagePort } from "node:worker_threads";
+import type { Digest } from "../core/digest.ts";
+import { hasCode } from "../core/errors.ts";
+import type { Limits } from "../core/limits.ts";
+import type { Ownership } from "../changeset/change.ts";
+import type { Compression } from "../compression/detect.ts";
+import { aborted, AbortFlag } from "./abort_flag.ts";
+import { ChunkSender } from "./chunk_channel.ts";
+import type { BlobInput } from "./jobs/decode.ts";
+import type { UnpackedLayer } from "./layer_pipeline.ts";
+import type { WorkerPool } from "./pool.ts";
+
+/** A blob, wherever it is: in (a part of) a file, or in a stream, which is read to its end or cancelled. */
+export type BlobSource =
+  | { readonly kind: "file"; readonly path: string; readonly offset?: number; readonly length?: number }
+  | { readonly kind: "stream"; readonly stream: ReadableStream<Uint8Array> };
+
+/** A blob to be taken in. */
+export interface IngestRequest {
+  readonly source: BlobSource;
+  /** The layer's own directory below a staging directory; made here. */
+  readonly dir: string;
+  readonly ownership: Ownership;
+  readonly limits: Limits;
+  readonly signal?: AbortSignal;
+  /** Called with the blob's bytes that have been read since the last call. */
+  readonly onProgress?: (bytes: number) => void;
+}
+
+/** What is known of a blob that was read to its end. */
+export interface BlobFacts {
+  readonly digest: Digest;
+  readonly sizeBytes: number;
+  readonly compression: Compression;
+}
+
+/** A layer that lies unpacked in its directory. */
+export interface IngestedLayer extends UnpackedLayer {
+  readonly blob: BlobFacts;
+}
+
+/**
+ * Takes a blob in. When it fails, all stages have stopped; the directory is the caller's to remove.
+ * @throws {StrataError} by stage: `INVALID_ARCHIVE`, `LIMIT_EXCEEDED`, `NO_SPACE`, `ABORTED`; errors of the stream as they are
+ */
+export async function ingest(pool: WorkerPool, request: IngestRequest): Promise<IngestedLayer> {
+  const { dir, ownership, limits, signal, source, onProgress } = request;
+  if (signal?.aborted) throw aborted(signal.reason);
+  const between = new MessageChannel();
+  const flag = new AbortFlag();
+  const { input, ports, pump } = openSource(source);
+  const onAbort = (): void => flag.raise();
+  signal?.addEventListener("abort", onAbort);
+  try {
+    const [pumped, decoded, unpacked] = await Promise.allSettled([
+      pump(signal),
+      pool.run("decode", { input, output: between.port1, limits, abort: flag.shared }, {
+        transfer: [between.port1, ...ports],
+        ...(onProgress === undefined ? {} : { onReport: onProgress }),
+      }),
+      pool.run("unpack", { input: between.port2, dir, ownership, limits }, { transfer: [between.port2] }),
+    ]);
+    const failure = firstCause([pumped, decoded, unpacked]);
+    if (failure !== undefined) throw signal?.aborted ? aborted(signal.reason) : failure;
+    return joinFacts(valueOf(decoded), valueOf(unpacked));
+  } finally {
+    signal?.removeEventListener("abort", onAbort);
+  }
+}
+
+interface OpenSource {
+  readonly input: BlobInput;
+  readonly ports: readonly MessagePort[];
+  /** Passes the source's bytes on; for a file there is nothing to do. */
+  readonly pump: (signal: AbortSignal | undefined) => Promise<void>;
+}
+
+function openSource(source: BlobSource): OpenSource {
+  if (source.kind === "file") {
+    const { path, offset, length } = source;
+    return { input: { kind: "file", path, offset: offset ?? 0, length }, ports: [], pump: () => Promise.resolve() };
+  }
+  const { port1, port2 } = new MessageChannel();
+  return {
+    input: { kind: "port", port: port2 },
+    ports: [port2],
+    pump: (signal) => pumpStream(source.stream, { port: port1, signal }),
+  };
+}
+
+async function pumpStream(
+  stream: ReadableStream<Uint8Array>,
+  to: { port: MessagePort; signal: AbortSignal | undefined },
+): Promise<void> {
+  const sender = new ChunkSender(to.port);
+  const reader = stream.getReader();
+  const onAbort = (): void => void reader.cancel(to.signal?.reason).catch(() => {});
+  to.signal?.addEventListener("abort", onAbort);
+  try {
+    for (let next = await reader.read(); !next.done; next = await reader.read()) await sender.send(next.value);
+    if (to.signal?.aborted) throw aborted(to.signal.reason);
+    sender.end();
+  } catch (error) {
+    sender.fail(error);
+    await reader.cancel(error).catch(() => {});
+    throw error;
+  } finally {
+    to.signal?.removeEventListener("abort", onAbort);
+    reader.releaseLock();
+  }
+}
+
+/** The error that made the others: one that is no mere consequence (a stage told to stop), the earliest stage first. */
+function firstCause(outcomes: readonly PromiseSettledResult<unknown>[]): unknown {
+  const failures = outcomes.filter((outcome) => outcome.status === "rejected").map((outcome) => outcome.reason);
+  return failures.find((failure) => !hasCode(failure, "ABORTED")) ?? failures[0];
+}
+
+function valueOf<T>(outcome: PromiseSettledResult<T>): T {
+  if (outcome.status === "rejected") throw outcome.reason;
+  return outcome.value;
+}
+
+function joinFacts(
+  decoded: { compression: Compression; digest: Digest | undefined; sizeBytes: number },
+  unpacked: UnpackedLayer,
+): IngestedLayer {
+  const { compression, sizeBytes } = decoded;
+  return { ...unpacked, blob: { digest: decoded.digest ?? unpacked.diffId, sizeBytes, compression } };
+}

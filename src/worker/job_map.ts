@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * The work that is done in threads, by name. A request and a result are plain data.
+ *
+ * @module
+ */
+import { changes, diffSize, pack } from "./jobs/changes.ts";
+import { decode } from "./jobs/decode.ts";
+import { apply, createReadWrite } from "./jobs/read_write.ts";
+import { seal } from "./jobs/seal.ts";
+import { sync } from "./jobs/sync.ts";
+import { unpack } from "./jobs/unpack.ts";
+import { verify } from "./jobs/verify.ts";
+
+/** What a job may tell while it runs: bytes that have passed since the last report. */
+export type Report = (bytes: number) => void;
+
+/** Every job. */
+export const JOBS = { apply, changes, createReadWrite, decode, diffSize, pack, seal, sync, unpack, verify } as const;
+
+/** Name of a job. */
+export type JobName = keyof typeof JOBS;
+/** What a job is given. */
+export type JobRequest<J extends JobName> = Parameters<(typeof JOBS)[J]>[0];
+/** What a job gives back. */
+export type JobResult<J extends JobName> = Awaited<ReturnType<(typeof JOBS)[J]>>;

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * What a layer changes of another: as a list, or as a tar.
+ *
+ * @module
+ */
+import type { MessagePort } from "node:worker_threads";
+import type { CacheId } from "../../core/ids.ts";
+import { inodeKey } from "../../core/file_stat.ts";
+import type { Change } from "../../changeset/change.ts";
+import { packChanges } from "../../changeset/pack.ts";
+import { type Driver, type DriverSpec, stackOf } from "../../driver/driver.ts";
+import { openDriver } from "../../driver/registry.ts";
+import { ChunkSender } from "../chunk_channel.ts";
+
+/** Two layers to be compared. */
+export interface ChangesRequest {
+  readonly driver: DriverSpec;
+  readonly id: CacheId;
+  /** What it is compared with; absent: an empty tree. */
+  readonly from: CacheId | undefined;
+}
+
+/** A comparison to be packed. */
+export interface PackRequest extends ChangesRequest {
+  /** Takes the tar's bytes. */
+  readonly output: MessagePort;
+}
+
+/** The paths that differ, sorted bytewise. */
+export function changes(request: ChangesRequest): Change[] {
+  return openDriver(request.driver).changes(request.id, request.from);
+}
+
+/** Bytes of the added and changed files, hard links once: what Docker's naive driver calls the size of a diff. */
+export function diffSize(request: ChangesRequest): number {
+  const driver = openDriver(request.driver);
+  using now = driver.view(stackOf(driver, request.id));
+  const seen = new Set<string>();
+  let sizeBytes = 0;
+  for (const { path, kind } of driver.changes(request.id, request.from)) {
+    const stat = kind === "delete" ? undefined : now.stat(path);
+    if (stat === undefined || stat.type === "dir" || seen.has(inodeKey(stat))) continue;
+    seen.add(inodeKey(stat));
+    sizeBytes += stat.size;
+  }
+  return sizeBytes;
+}
+
+/** Packs the paths that differ as a layer's tar. A failure ends the port with the error, and is thrown. */
+export async function pack(request: PackRequest): Promise<void> {
+  const output = new ChunkSender(request.output);
+  try {
+    await packInto(openDriver(request.driver), request, output);
+    output.end();
+  } catch (error) {
+    output.fail(error);
+    throw error;
+  }
+}
+
+async function packInto(driver: Driver, request: PackRequest, output: ChunkSender): Promise<void> {
+  using now = driver.view(stackOf(driver, request.id));
+  const changed = driver.changes(request.id, request.from);
+  for (const chunk of packChanges({ changes: changed, now })) await output.send(chunk);
+}

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * The first half of taking a layer in: from the blob's bytes to the archive's. Runs in a thread of its own, since
+ * decompressing and hashing cost about the same (D10).
+ *
+ * @module
+ */
+import type { MessagePort } from "node:worker_threads";
+import { type Digest, DigestWriter } from "../../core/digest.ts";
+import type { Limits } from "../../core/limits.ts";
+import { decompressTo } from "../../compression/decompress.ts";
+import { type Compression, detectCompression } from "../../compression/detect.ts";
+import { openForRead } from "../../host/files.ts";
+import { readChunks } from "../../host/read_chunks.ts";
+import { AbortFlag } from "../abort_flag.ts";
+import { ChunkSender, chunksFrom } from "../chunk_channel.ts";
+import type { Report } from "../job_map.ts";
+
+/** Where a blob's bytes are. */
+export type BlobInput =
+  | { readonly kind: "file"; readonly path: string; readonly offset: number; readonly length: number | undefined }
+  | { readonly kind: "port"; readonly port: MessagePort };
+
+/** A blob to be decompressed into a port. */
+export interface DecodeRequest {
+  readonly input: BlobInput;
+  readonly output: MessagePort;
+  readonly limits: Limits;
+  /** An {@link AbortFlag}'s memory. */
+  readonly abort: SharedArrayBuffer;
+}
+
+/** What the blob turned out to be. */
+export interface DecodedBlob {
+  readonly compression: Compression;
+  /** Digest of the blob as it came; `undefined` without compression, for then it is the DiffID. */
+  readonly digest: Digest | undefined;
+  /** Bytes of the blob as it came. */
+  readonly sizeBytes: number;
+}
+
+/** Decompresses a blob into a port. A failure ends the port with the error, and is thrown. */
+export async function decode(request: DecodeRequest, report: Report): Promise<DecodedBlob> {
+  const output = new ChunkSender(request.output);
+  const tap = new BlobTap(new AbortFlag(request.abort), report);
+  try {
+    const source = tap.observe(openInput(request.input));
+    const { compression } = await decompressTo(source, (chunk) => output.send(chunk), { limits: request.limits });
+    output.end();
+    return { compression, digest: tap.digest(), sizeBytes: tap.sizeBytes };
+  } catch (error) {
+    output.fail(error);
+    throw error;
+  }
+}
+
+function openInput(input: BlobInput): AsyncIterable<Uint8Array> | Iterable<Uint8Array> {
+  if (input.kind === "port") return chunksFrom(input.port);
+  const { offset, length } = input;
+  return readChunks(openForRead(input.path), { offset, ...(length === undefined ? {} : { length }) });
+}
+
+/** Counts a blob, and hashes it when it is compressed; otherwise the archive's digest is the blob's. */
+class BlobTap {
+  sizeBytes = 0;
+  readonly #abort: AbortFlag;
+  readonly #report: Report;
+  #writer: DigestWriter | undefined;
+
+  constructor(abort: AbortFlag, report: Report) {
+    this.#abort = abort;
+    this.#report = report;
+  }
+
+  async *observe(source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    for await (const chunk of source) {
+      if (this.sizeBytes === 0 && detectCompression(chunk) !== "none") this.#writer = new DigestWriter();
+      this.#abort.check();
+      this.sizeBytes += chunk.length;
+      this.#report(chunk.length);
+      this.#writer?.update(chunk);
+      // A decoder may keep a part of a chunk beyond the next one; chunks of a port are only lent.
+      yield chunk.slice();
+    }
+  }
+
+  digest(): Digest | undefined {
+    return this.#writer?.finish();
+  }
+}

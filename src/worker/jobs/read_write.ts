@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Work on writable layers that may copy or write whole trees.
+ *
+ * @module
+ */
+import type { DiffId } from "../../core/digest.ts";
+import type { CacheId } from "../../core/ids.ts";
+import type { Changeset } from "../../changeset/change.ts";
+import { mergeChangeset } from "../../changeset/merge.ts";
+import { PlainView } from "../../changeset/plain_view.ts";
+import type { CreateOptions, DriverSpec } from "../../driver/driver.ts";
+import { openDriver } from "../../driver/registry.ts";
+import { RootedDir } from "../../host/rooted_dir.ts";
+import { settleLayer } from "../settle_layer.ts";
+import { StagedLayer } from "../staged_layer.ts";
+
+/** A writable layer to be made. */
+export interface CreateReadWriteRequest {
+  readonly driver: DriverSpec;
+  readonly id: CacheId;
+  readonly parent: CacheId | undefined;
+  readonly options: CreateOptions;
+}
+
+/** An unpacked layer to be applied to a tree that is in use. */
+export interface ApplyRequest {
+  readonly driver: DriverSpec;
+  /** The layer's own directory, as `unpack` left it. */
+  readonly dir: string;
+  readonly diffId: DiffId;
+  readonly changeset: Changeset;
+  /** The tree's root: a mounted writable layer. */
+  readonly target: string;
+}
+
+/** Makes a writable layer; the vfs driver copies its parent's tree. */
+export function createReadWrite({ driver, id, parent, options }: CreateReadWriteRequest): void {
+  openDriver(driver).createReadWrite(id, parent, options);
+}
+
+/** Applies an unpacked layer to a tree: whiteouts remove, the rest is merged over what is there. */
+export async function apply(request: ApplyRequest): Promise<void> {
+  const { ownership } = openDriver(request.driver).capabilities;
+  const staged = new StagedLayer(request.dir);
+  using below = new PlainView(RootedDir.open(request.target));
+  const { changeset } = await settleLayer({ ...request, staged, ownership, below });
+  using tree = RootedDir.open(staged.treeDir);
+  using into = RootedDir.open(request.target);
+  mergeChangeset({ changeset, tree, into });
+}

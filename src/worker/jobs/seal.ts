@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Giving an unpacked layer its driver's form, on the layers below it.
+ *
+ * @module
+ */
+import type { DiffId } from "../../core/digest.ts";
+import type { CacheId } from "../../core/ids.ts";
+import type { Changeset } from "../../changeset/change.ts";
+import type { Driver, DriverSpec, LayerLocation, SealedLayer } from "../../driver/driver.ts";
+import { openDriver } from "../../driver/registry.ts";
+import { archiveDigest } from "../archive.ts";
+import { LayerContents } from "../layer_contents.ts";
+import { cannotSettle, type Settled, settleLayer } from "../settle_layer.ts";
+import { StagedLayer } from "../staged_layer.ts";
+
+/** A layer to be sealed. */
+export interface SealLayerRequest {
+  readonly driver: DriverSpec;
+  /** The layer's own directory, as `unpack` left it. */
+  readonly dir: string;
+  readonly cacheId: CacheId;
+  readonly diffId: DiffId;
+  readonly changeset: Changeset;
+  /** The stack below, top first. */
+  readonly parents: readonly LayerLocation[];
+}
+
+/**
+ * Settles a layer on the stack below and seals it.
+ * @throws {StrataError} `INVALID_ARCHIVE` when it does not fit, or could not be given back
+ */
+export async function seal(request: SealLayerRequest): Promise<SealedLayer> {
+  const driver = openDriver(request.driver);
+  const { changeset, paths } = await settleOn(driver, request);
+  const { dir: staging, cacheId, parents } = request;
+  const sealed = driver.seal({ staging, cacheId, changeset, parents });
+  if (paths === "redirected") await proveExport(driver, request, sealed);
+  return sealed;
+}
+
+async function settleOn(driver: Driver, request: SealLayerRequest): Promise<Settled> {
+  const { dir, diffId, changeset, parents } = request;
+  const { ownership } = driver.capabilities;
+  using below = parents.length === 0 ? undefined : driver.view(parents);
+  return await settleLayer({ staged: new StagedLayer(dir), diffId, changeset, ownership, below });
+}
+
+/** Some names lead through the layers below: before such a layer is accepted, it is given back once (I6). */
+async function proveExport(driver: Driver, request: SealLayerRequest, sealed: SealedLayer): Promise<void> {
+  const stack = [sealed, ...request.parents];
+  using contents = new LayerContents(driver.openTree(sealed), () => driver.view(stack));
+  const actual = await archiveDigest(new StagedLayer(request.dir).tarSplitPath, contents);
+  if (actual !== request.diffId) throw cannotSettle(request.diffId);
+}

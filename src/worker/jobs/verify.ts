@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Hashing a layer's archive as it would be given back now.
+ *
+ * @module
+ */
+import type { Digest } from "../../core/digest.ts";
+import type { DriverSpec, LayerLocation } from "../../driver/driver.ts";
+import { openDriver } from "../../driver/registry.ts";
+import { archiveDigest } from "../archive.ts";
+import { LayerContents } from "../layer_contents.ts";
+
+/** A layer to be verified. */
+export interface VerifyRequest {
+  readonly driver: DriverSpec;
+  readonly tarSplitPath: string;
+  /** The layer and all below it, top first. */
+  readonly stack: readonly [LayerLocation, ...LayerLocation[]];
+}
+
+/**
+ * Digest of the rebuilt archive.
+ * @throws {StrataError} `CORRUPT` naming the file that differs
+ */
+export async function verify(request: VerifyRequest): Promise<Digest> {
+  const driver = openDriver(request.driver);
+  using contents = new LayerContents(driver.openTree(request.stack[0]), () => driver.view(request.stack));
+  return await archiveDigest(request.tarSplitPath, contents);
+}

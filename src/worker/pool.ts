@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Threads for heavy work (D10). A thread runs one job at a time; it is started when a job finds none idle, kept for
+ * the next one, and does not keep the process alive while idle.
+ *
+ * @module
+ */
+import { type Transferable, Worker } from "node:worker_threads";
+import type { JobName, JobRequest, JobResult, Report } from "./job_map.ts";
+import type { Answer, Order } from "./thread.ts";
+import { fromWire } from "./wire_error.ts";
+
+/** How a job is run. */
+export interface RunOptions {
+  /** Ports that go to the thread with the request. */
+  readonly transfer?: readonly Transferable[];
+  /** Called with what the job reports. */
+  readonly onReport?: Report;
+}
+
+interface Running {
+  readonly resolve: (result: unknown) => void;
+  readonly reject: (error: Error) => void;
+  readonly onReport: Report | undefined;
+}
+
+/** The built package has `.js` files; the source is run as it is. */
+const THREAD_URL = new URL(import.meta.url.endsWith(".ts") ? "./thread.ts" : "./thread.js", import.meta.url);
+
+/** Runs jobs in threads. Dispose of it to end the threads; jobs that still run are rejected. */
+export class WorkerPool implements AsyncDisposable {
+  readonly #idle: Thread[] = [];
+  readonly #all = new Set<Thread>();
+
+  /**
+   * Runs a job in a thread of its own.
+   * @throws {Error} what the job threw
+   */
+  async run<J extends JobName>(job: J, request: JobRequest<J>, options: RunOptions = {}): Promise<JobResult<J>> {
+    const thread = this.#idle.pop() ?? this.#start();
+    try {
+      // What a job returns is what its type says: the thread runs the very same map.
+      return await thread.run({ job, request }, options) as JobResult<J>;
+    } finally {
+      if (thread.alive) this.#idle.push(thread);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(Array.from(this.#all, (thread) => thread.end()));
+  }
+
+  #start(): Thread {
+    const thread = new Thread(() => this.#forget(thread));
+    this.#all.add(thread);
+    return thread;
+  }
+
+  #forget(thread: Thread): void {
+    this.#all.delete(thread);
+    const at = this.#idle.indexOf(thread);
+    if (at >= 0) this.#idle.splice(at, 1);
+  }
+}
+
+class Thread {
+  readonly #worker = new Worker(THREAD_URL);
+  #running: Running | undefined;
+  #alive = true;
+
+  constructor(onEnd: () => void) {
+    this.#worker.on("message", (answer: Answer) => this.#take(answer));
+    this.#worker.on("error", (error: Error) => this.#die(error, onEnd));
+    this.#worker.on("exit", () => this.#die(new Error("Cannot finish the job: its thread has ended"), onEnd));
+    this.#worker.unref();
+  }
+
+  get alive(): boolean {
+    return this.#alive;
+  }
+
+  run(order: Order, options: RunOptions): Promise<unknown> {
+    this.#worker.ref();
+    return new Promise((resolve, reject) => {
+      this.#running = { resolve, reject, onReport: options.onReport };
+      this.#worker.postMessage(order, [...(options.transfer ?? [])]);
+    });
+  }
+
+  async end(): Promise<void> {
+    await this.#worker.terminate();
+  }
+
+  #take(answer: Answer): void {
+    const running = this.#running;
+    if (running === undefined) return;
+    if (answer.type === "report") return running.onReport?.(answer.bytes);
+    this.#running = undefined;
+    this.#worker.unref();
+    if (answer.type === "done") running.resolve(answer.result);
+    else running.reject(fromWire(answer.error));
+  }
+
+  #die(error: Error, onEnd: () => void): void {
+    this.#alive = false;
+    onEnd();
+    this.#running?.reject(error);
+    this.#running = undefined;
+  }
+}

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * The directory in which one layer is made. All of it is garbage until its parts are renamed into place (I3).
+ *
+ *   tree/        the bare tree, as unpacked                        → layer/ when sealed
+ *   displaced/   contents that later members of the archive replaced
+ *   layer/       the layer in its driver's form                    → the driver's home when published
+ *   record/      tar-split.json.gz, diff, size, …                  → layerdb when published
+ *
+ * @module
+ */
+import { ensureDir, openForWrite, removeTreeAt, renamePath } from "../host/files.ts";
+import type { OpenFile } from "../host/open_file.ts";
+
+/** Name of the tar-split file: Docker's. */
+export const TAR_SPLIT_NAME = "tar-split.json.gz";
+
+const PRIVATE = 0o700;
+
+/** Names the parts of a staged layer. */
+export class StagedLayer {
+  /** Absolute path of the whole. */
+  readonly dir: string;
+
+  constructor(dir: string) {
+    this.dir = dir;
+  }
+
+  /** Makes the directories that unpacking needs. */
+  static create(dir: string): StagedLayer {
+    const staged = new StagedLayer(dir);
+    for (const part of [dir, staged.treeDir, staged.displacedDir, staged.recordDir]) ensureDir(part, PRIVATE);
+    return staged;
+  }
+
+  get treeDir(): string {
+    return `${this.dir}/tree`;
+  }
+
+  get displacedDir(): string {
+    return `${this.dir}/displaced`;
+  }
+
+  get layerDir(): string {
+    return `${this.dir}/layer`;
+  }
+
+  get recordDir(): string {
+    return `${this.dir}/record`;
+  }
+
+  get tarSplitPath(): string {
+    return `${this.recordDir}/${TAR_SPLIT_NAME}`;
+  }
+
+  /** Begins the tar-split file. */
+  createTarSplit(): OpenFile {
+    return openForWrite(this.tarSplitPath);
+  }
+
+  /** Puts the parts aside under another name, so that the layer can be made again from them. */
+  moveAside(): StagedLayer {
+    const aside = new StagedLayer(`${this.dir}-aside`);
+    renamePath(this.dir, aside.dir, { replace: "never" });
+    StagedLayer.create(this.dir);
+    return aside;
+  }
+
+  /** Removes all that is left. */
+  remove(): void {
+    removeTreeAt(this.dir);
+  }
+}

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Reading a layer's tar-split file.
+ *
+ * @module
+ */
+import { gunzipChunks } from "../compression/gzip.ts";
+import { openForRead } from "../host/files.ts";
+import { readChunks } from "../host/read_chunks.ts";
+import { decodeRecords, RecordDecoder } from "../tarsplit/codec.ts";
+import type { SplitRecord } from "../tarsplit/record.ts";
+
+/**
+ * The records in batches, as they are decompressed: memory does not grow with the file.
+ * @throws {StrataError} `CORRUPT` or `INVALID_ARCHIVE` when the file is damaged
+ */
+export async function* tarSplitBatches(path: string): AsyncGenerator<Iterable<SplitRecord>> {
+  const decoder = new RecordDecoder({ path });
+  for await (const chunk of gunzipChunks(readChunks(openForRead(path)))) yield decoder.push(chunk);
+  decoder.end();
+}
+
+/**
+ * All records, decoded one by one from the decompressed file, which is held in memory.
+ * @throws {StrataError} `CORRUPT` or `INVALID_ARCHIVE` when the file is damaged
+ */
+export async function readTarSplit(path: string): Promise<Iterable<SplitRecord>> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of gunzipChunks(readChunks(openForRead(path)))) chunks.push(chunk.slice());
+  return decodeRecords(chunks, { path });
+}

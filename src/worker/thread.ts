@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * The worker thread: runs one job at a time and answers with its result or its error.
+ *
+ * @module
+ */
+import { parentPort } from "node:worker_threads";
+import { type JobName, JOBS, type Report } from "./job_map.ts";
+import { toWire, type WireError } from "./wire_error.ts";
+
+/** A job for a thread. */
+export interface Order {
+  readonly job: JobName;
+  readonly request: unknown;
+}
+
+/** A thread's word on its job. */
+export type Answer =
+  | { readonly type: "report"; readonly bytes: number }
+  | { readonly type: "done"; readonly result: unknown }
+  | { readonly type: "failed"; readonly error: WireError };
+
+if (parentPort === null) throw new Error("Cannot run jobs: thread.ts is not the main module of a worker");
+const port = parentPort;
+
+port.on("message", (order: Order) => {
+  const report: Report = (bytes) => port.postMessage({ type: "report", bytes } satisfies Answer);
+  runJob(order, report).then(
+    (result) => port.postMessage({ type: "done", result } satisfies Answer),
+    (error) => port.postMessage({ type: "failed", error: toWire(error) } satisfies Answer),
+  );
+});
+
+async function runJob(order: Order, report: Report): Promise<unknown> {
+  // The pool pairs each job's name with its own request; the map's types cannot say so across a thread.
+  const job = JOBS[order.job] as (request: unknown, report: Report) => unknown;
+  return await job(order.request, report);
+}
