@@ -19,24 +19,25 @@ const REFUSED = /[\u0000-\u001f\u007f]/;
  * @throws {StrataError} `INVALID_ARGUMENT`
  */
 export function checkName(name: string): void {
-  const problem = name === ""
-    ? "it is empty"
-    : [...name].length > NAME_CHARS_MAX
-    ? `it has more than ${NAME_CHARS_MAX} characters`
-    : REFUSED.test(name)
-    ? "it contains a control character"
-    : !isWellFormed(name)
-    ? "it is not valid Unicode"
-    : undefined;
+  const problem = nameProblem(name);
   if (problem === undefined) return;
   const shown = JSON.stringify(name.slice(0, 40));
   throw new StrataError("INVALID_ARGUMENT", `Cannot use ${shown} as a layer's name: ${problem}`, { argument: "name" });
 }
 
+/** Why a text cannot be a name; `undefined` when it can. */
+export function nameProblem(name: string): string | undefined {
+  if (name === "") return "it is empty";
+  if ([...name].length > NAME_CHARS_MAX) return `it has more than ${NAME_CHARS_MAX} characters`;
+  if (REFUSED.test(name)) return "it contains a control character";
+  if (!isWellFormed(name)) return "it is not valid Unicode";
+  return undefined;
+}
+
 /**
  * The file that claims a name. Two names never share one: short names are percent-encoded, and the long ones are named
  * by their digest after a `%s` that no percent-encoding contains. The record holds the name itself, so that this
- * never has to be read backwards.
+ * never has to be read backwards. For names without a {@link nameProblem} only.
  */
 export function nameFile(name: string): string {
   const encoded = encodeURIComponent(name).replace(/^\./, "%2E");

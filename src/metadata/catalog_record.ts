@@ -9,6 +9,7 @@ import * as v from "valibot";
 import { type ChainId, parseChainId } from "../core/digest.ts";
 import { parseRecordId, type RecordId } from "../core/ids.ts";
 import { type BlobInfo, blobInfoSchema, timeSchema } from "./blob_info.ts";
+import { nameProblem } from "./catalog_name.ts";
 import { type MountName, parseMountName } from "./mounts.ts";
 import { corruptFile, jsonText, parsedText, type ReadContext, readRecordJson } from "./record_file.ts";
 
@@ -49,7 +50,7 @@ const jsonValue: v.GenericSchema<unknown, JsonValue> = v.lazy(() =>
 const recordSchema = v.object({
   schema: v.literal(1),
   id: parsedText(parseRecordId),
-  names: v.array(v.string()),
+  names: v.array(v.pipe(v.string(), v.check((name) => nameProblem(name) === undefined, "it is no name"))),
   target: v.variant("kind", [
     v.object({ kind: v.literal("layer"), chainId: parsedText(parseChainId) }),
     v.object({ kind: v.literal("writable"), mountName: parsedText(parseMountName) }),

@@ -228,10 +228,7 @@ export class CatalogRecords {
       if (this.#takenBy(name, record.id) === undefined) this.#claims.claim(name, record.id);
       else this.#write({ ...this.get(record.id), names: this.get(record.id).names.filter((other) => other !== name) });
     }
-    // Nobody else writes while the lock is held, so a temporary file is a dead writer's.
-    for (const file of this.#files()) {
-      if (file.startsWith(".tmp-")) removeTreeAt(`${this.#layout.recordsDir}/${file}`);
-    }
+    this.#removeUnfinished();
     return findings;
   }
 
@@ -280,6 +277,17 @@ export class CatalogRecords {
   #releaseAll(id: RecordId): void {
     for (const file of this.#claims.files()) {
       if (attempt(() => this.#claims.claimantIn(file)) === id) this.#claims.removeFile(file);
+    }
+  }
+
+  /** Nobody else writes while the lock is held, so a temporary file is a dead writer's. */
+  #removeUnfinished(): void {
+    for (const file of this.#files().filter((name) => name.startsWith(".tmp-"))) {
+      try {
+        removeTreeAt(`${this.#layout.recordsDir}/${file}`);
+      } catch (error) {
+        throw fromOsError(error, `remove the unfinished file "${file}"`);
+      }
     }
   }
 

@@ -122,6 +122,23 @@ export class LayerDb {
     return readLayerRecord(dir, chainId).record;
   }
 
+  /**
+   * One layer's record if it is there and whole, tar-split included; `undefined` when it is absent or damaged, and so
+   * is to be registered (again). The layers below are not looked at.
+   */
+  findSound(chainId: ChainId): LayerRecord | undefined {
+    const dir = this.#layout.layerDir(chainId);
+    if (!isDirectory(dir)) return undefined;
+    try {
+      const { record } = readLayerRecord(dir, chainId);
+      requireTarSplit(dir, chainId);
+      return record;
+    } catch (error) {
+      if (hasCode(error, "CORRUPT")) return undefined;
+      throw error;
+    }
+  }
+
   /** Whether a record of that name exists, sound or not. */
   has(chainId: ChainId): boolean {
     return isDirectory(this.#layout.layerDir(chainId));
@@ -157,7 +174,7 @@ export class LayerDb {
     const target = this.#layout.layerDir(chainId);
     try {
       ensureRecordDir(this.#layout.layersDir, 0o755, this.#durability);
-      if (this.#isSound(chainId)) return "exists";
+      if (this.findSound(chainId) !== undefined) return "exists";
       if (isDirectory(target)) this.#moveAside(chainId);
       renamePath(stagedDir, target, { replace: "never" });
       this.#sync();
@@ -229,19 +246,6 @@ export class LayerDb {
         ...(parent === undefined ? {} : { parent }),
       };
     });
-  }
-
-  #isSound(chainId: ChainId): boolean {
-    const dir = this.#layout.layerDir(chainId);
-    if (!isDirectory(dir)) return false;
-    try {
-      readLayerRecord(dir, chainId);
-      requireTarSplit(dir, chainId);
-      return true;
-    } catch (error) {
-      if (hasCode(error, "CORRUPT")) return false;
-      throw error;
-    }
   }
 
   #moveAside(chainId: ChainId): string {

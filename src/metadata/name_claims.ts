@@ -12,7 +12,7 @@ import { parseRecordId, type RecordId } from "../core/ids.ts";
 import { syncDir, writeFileAtomic } from "../host/durable.ts";
 import { fromOsError } from "../host/errno.ts";
 import { listNames, removeTreeAt } from "../host/files.ts";
-import { checkName, nameFile } from "./catalog_name.ts";
+import { checkName, nameFile, nameProblem } from "./catalog_name.ts";
 import type { StoreLayout } from "./layout.ts";
 import { attempt, readRecordText } from "./record_file.ts";
 import { type Durability, ensureRecordDir } from "./staged_files.ts";
@@ -29,7 +29,7 @@ export class NameClaims {
 
   /** Who claims a name; `undefined` when nobody does, or the file is torn. */
   claimant(name: string): RecordId | undefined {
-    return this.claimantIn(nameFile(name));
+    return nameProblem(name) !== undefined ? undefined : this.claimantIn(nameFile(name));
   }
 
   /** Who claims the name of a file of {@link NameClaims.files}. */
