@@ -5,7 +5,9 @@
  * @module
  */
 import { type ByteString, fromText } from "../core/bytes.ts";
+import { StrataError } from "../core/errors.ts";
 import { randomCacheId, randomId } from "../core/ids.ts";
+import { REPLAYS_MAX } from "../core/limits.ts";
 import { ensureDir, removeTreeAt } from "../host/files.ts";
 import { RootedDir } from "../host/rooted_dir.ts";
 import type { Changeset, Redirects } from "../changeset/change.ts";
@@ -146,14 +148,14 @@ function unpackSettled(driver: Driver, staged: StagedArchive): Changeset {
   const { ownership } = driver.capabilities;
   using below = parents.length === 0 ? undefined : driver.view(parents);
   let redirects: Redirects = new Map();
-  for (let round = 0; round < 2; round++) {
+  for (let replays = 0; replays <= REPLAYS_MAX; replays++) {
     const changeset = unpack(staged, { ownership, redirects });
     using tree = RootedDir.open(`${staging}/tree`);
-    const outcome = settle({ changeset, tree, below, ownership });
+    const outcome = settle({ changeset, tree, below, ownership, redirects });
     if (outcome.kind === "settled") return outcome.changeset;
     redirects = outcome.redirects;
   }
-  throw new Error("Cannot settle the layer: its replay does not settle either");
+  throw new StrataError("INVALID_ARCHIVE", "Cannot settle the layer: it was replayed too often", { stage: "commit" });
 }
 
 function unpack(
