@@ -14,6 +14,13 @@ const FILE_NAME_BYTES_MAX = 200;
 // deno-lint-ignore no-control-regex -- names are shown in terminals and lists, so control characters are refused
 const REFUSED = /[\u0000-\u001f\u007f]/;
 
+/** A change of a record's names. */
+export interface NameChange {
+  /** `add` puts the names before those that are there, `set` replaces them, `remove` drops them. */
+  readonly how: "add" | "set" | "remove";
+  readonly names: readonly string[];
+}
+
 /**
  * Checks a name that a person or program gives to a record.
  * @throws {StrataError} `INVALID_ARGUMENT`
@@ -42,6 +49,12 @@ export function nameProblem(name: string): string | undefined {
 export function nameFile(name: string): string {
   const encoded = encodeURIComponent(name).replace(/^\./, "%2E");
   return encoded.length <= FILE_NAME_BYTES_MAX ? encoded : `%sha256-${digestHex(digestOf(name))}`;
+}
+
+/** The names after a change, none twice. */
+export function namesAfter(before: readonly string[], { how, names }: NameChange): string[] {
+  if (how === "remove") return before.filter((name) => !names.includes(name));
+  return [...new Set(how === "set" ? names : [...names, ...before])];
 }
 
 /** A lone surrogate has no UTF-8 form. */

@@ -13,10 +13,10 @@
 import type { ChainId } from "../core/digest.ts";
 import { hasCode, StrataError } from "../core/errors.ts";
 import { parseRecordId, type RecordId } from "../core/ids.ts";
-import { syncDir, writeFileAtomic } from "../host/durable.ts";
+import { type Durability, syncDir, writeFileAtomic } from "../host/durable.ts";
 import { fromOsError } from "../host/errno.ts";
 import { listNames, pathExists, removeTreeAt } from "../host/files.ts";
-import { checkName } from "./catalog_name.ts";
+import { checkName, type NameChange, namesAfter } from "./catalog_name.ts";
 import {
   type CatalogRecord,
   catalogRecordText,
@@ -30,21 +30,16 @@ import { checkNames, type NameFinding } from "./name_check.ts";
 import { NameClaims } from "./name_claims.ts";
 import { attempt } from "./record_file.ts";
 import { type Resolution, resolutionOf, resolveRef } from "./resolve_ref.ts";
-import { type Durability, ensureRecordDir } from "./staged_files.ts";
+import { ensureRecordDir } from "./staged_files.ts";
 import type { WriteLock } from "./write_lock.ts";
+
+export type { NameChange } from "./catalog_name.ts";
 
 /** All records on disk at one moment. */
 export interface CatalogListing {
   /** Oldest first. */
   readonly records: readonly CatalogRecord[];
   readonly findings: readonly Finding[];
-}
-
-/** A change of a record's names. */
-export interface NameChange {
-  /** `add` puts the names before those that are there, `set` replaces them, `remove` drops them. */
-  readonly how: "add" | "set" | "remove";
-  readonly names: readonly string[];
 }
 
 /** A change of what else may change. */
@@ -154,8 +149,7 @@ export class CatalogRecords {
   create(lock: WriteLock, record: CatalogRecord): void {
     lock.assertCovers(this.#layout);
     if (this.has(record.id)) throw taken("record", record.id, "a record of this id exists");
-    const names = unique(record.names);
-    this.#commit({ ...record, names }, []);
+    this.#commit({ ...record, names: namesAfter([], { how: "set", names: record.names }) }, []);
   }
 
   /**
@@ -163,10 +157,10 @@ export class CatalogRecords {
    * @returns the record as it is now
    * @throws {StrataError} `NOT_FOUND`; `CONFLICT` when another record owns a name; `INVALID_ARGUMENT`
    */
-  changeNames(lock: WriteLock, id: RecordId, { how, names }: NameChange): CatalogRecord {
+  changeNames(lock: WriteLock, id: RecordId, change: NameChange): CatalogRecord {
     lock.assertCovers(this.#layout);
     const before = this.get(id);
-    const after = { ...before, names: namesAfter(before.names, { how, names }) };
+    const after = { ...before, names: namesAfter(before.names, change) };
     this.#commit(after, before.names);
     for (const name of before.names) if (!after.names.includes(name)) this.#claims.release(name, id);
     return after;
@@ -298,15 +292,6 @@ export class CatalogRecords {
       throw fromOsError(error, "list the catalog");
     }
   }
-}
-
-function namesAfter(before: readonly string[], { how, names }: NameChange): string[] {
-  if (how === "remove") return before.filter((name) => !names.includes(name));
-  return unique(how === "set" ? names : [...names, ...before]);
-}
-
-function unique(names: readonly string[]): string[] {
-  return [...new Set(names)];
 }
 
 function byAge(a: CatalogRecord, b: CatalogRecord): number {

@@ -18,7 +18,7 @@ export type Severity = "broken" | "degraded" | "stray";
 export interface Finding {
   readonly severity: Severity;
   /** What it concerns. */
-  readonly kind: "layer" | "mount" | "record" | "name";
+  readonly kind: "layer" | "mount" | "record" | "name" | "image";
   /** Which one: a ChainID, a name, an id, or a file's name. */
   readonly subject: string;
   /** The file or directory at fault. */

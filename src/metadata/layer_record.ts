@@ -20,11 +20,12 @@ import { chainOn } from "../core/chain_id.ts";
 import { type ChainId, type DiffId, parseChainId, parseDiffId } from "../core/digest.ts";
 import { StrataError } from "../core/errors.ts";
 import { type CacheId, parseCacheId } from "../core/ids.ts";
+import type { Durability } from "../host/durable.ts";
 import { pathExists } from "../host/files.ts";
 import { type BlobInfo, blobInfoSchema, countSchema, timeSchema } from "./blob_info.ts";
 import { asStrataError } from "./finding.ts";
 import { attempt, corruptFile, jsonText, type ReadContext, readRecordJson, readRecordText } from "./record_file.ts";
-import { type Durability, writeStagedFiles } from "./staged_files.ts";
+import { writeStagedFiles } from "./staged_files.ts";
 
 /** The file from which a layer's tar is rebuilt. */
 export const TAR_SPLIT_FILE = "tar-split.json.gz";

@@ -12,7 +12,7 @@
 import { type ChainId, digestHex, parseChainId } from "../core/digest.ts";
 import { hasCode, StrataError } from "../core/errors.ts";
 import { type CacheId, randomId } from "../core/ids.ts";
-import { syncDir } from "../host/durable.ts";
+import { type Durability, syncDir } from "../host/durable.ts";
 import { fromOsError, hasErrno } from "../host/errno.ts";
 import { listNames, removeTreeAt, renamePath, statPath } from "../host/files.ts";
 import { chainError, findChainFaults } from "./chain.ts";
@@ -26,7 +26,7 @@ import {
   TAR_SPLIT_FILE,
 } from "./layer_record.ts";
 import type { StoreLayout } from "./layout.ts";
-import { type Durability, ensureRecordDir } from "./staged_files.ts";
+import { ensureRecordDir } from "./staged_files.ts";
 import type { WriteLock } from "./write_lock.ts";
 
 /** All layers on disk at one moment. */

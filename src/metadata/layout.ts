@@ -5,6 +5,8 @@
  *   image/<driver>/layerdb/sha256/<hex>/            a layer's record: Docker's files, and strata.json
  *   image/<driver>/layerdb/sha256/<hex>-…-removing/ a layer whose deletion has begun
  *   image/<driver>/layerdb/mounts/<name>/           a writable layer's record: Docker's files, and strata.json
+ *   image/<driver>/imagedb/{content,metadata}/      images: Docker's files
+ *   image/<driver>/repositories.json                the images' names: Docker's file
  *   image/<driver>/strata/catalog/{records,names}/  what Docker has no file for
  *   strata/lock                                     the write lock
  *   strata/tmp/<id>/                                operations under way
@@ -14,7 +16,7 @@
  *
  * @module
  */
-import { type ChainId, digestHex } from "../core/digest.ts";
+import { type ChainId, type Digest, digestHex } from "../core/digest.ts";
 import { StrataError } from "../core/errors.ts";
 import type { RecordId } from "../core/ids.ts";
 
@@ -66,6 +68,16 @@ export class StoreLayout {
     return `${this.layerDbDir}/tmp`;
   }
 
+  /** Image configs, one file each. */
+  get imageContentDir(): string {
+    return `${this.imageDir}/imagedb/content/sha256`;
+  }
+
+  /** The images' names. */
+  get repositoriesPath(): string {
+    return `${this.imageDir}/repositories.json`;
+  }
+
   /** One file per catalog record. */
   get recordsDir(): string {
     return `${this.imageDir}/strata/catalog/records`;
@@ -94,6 +106,16 @@ export class StoreLayout {
   /** A layer's record. */
   layerDir(chainId: ChainId): string {
     return `${this.layersDir}/${digestHex(chainId)}`;
+  }
+
+  /** An image's config. */
+  imageConfigPath(imageId: Digest): string {
+    return `${this.imageContentDir}/${digestHex(imageId)}`;
+  }
+
+  /** What Docker notes of an image. */
+  imageMetadataDir(imageId: Digest): string {
+    return `${this.imageDir}/imagedb/metadata/sha256/${digestHex(imageId)}`;
   }
 
   /** A writable layer's record. The name must have been parsed: it becomes a path component. */

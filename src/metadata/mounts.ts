@@ -16,14 +16,14 @@ import * as v from "valibot";
 import { type ChainId, parseChainId } from "../core/digest.ts";
 import { StrataError } from "../core/errors.ts";
 import { type CacheId, parseCacheId, randomId } from "../core/ids.ts";
-import { syncDir } from "../host/durable.ts";
+import { type Durability, syncDir } from "../host/durable.ts";
 import { fromOsError } from "../host/errno.ts";
 import { ensureDir, listNames, removeTreeAt, renamePath, statPath } from "../host/files.ts";
 import { countSchema, timeSchema } from "./blob_info.ts";
 import { asStrataError, type Finding, pathOf } from "./finding.ts";
 import type { StoreLayout } from "./layout.ts";
 import { attempt, corruptFile, jsonText, type ReadContext, readRecordJson, readRecordText } from "./record_file.ts";
-import { type Durability, ensureRecordDir, writeStagedFiles } from "./staged_files.ts";
+import { ensureRecordDir, writeStagedFiles } from "./staged_files.ts";
 import type { WriteLock } from "./write_lock.ts";
 
 declare const mountName: unique symbol;

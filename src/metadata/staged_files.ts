@@ -6,11 +6,10 @@
  * @module
  */
 import { dirname } from "node:path";
-import { syncDir } from "../host/durable.ts";
+import { type Durability, syncDir } from "../host/durable.ts";
 import { ensureDir, openForWrite, pathExists } from "../host/files.ts";
 
-/** Whether a write survives a power loss (`full`), or only a crash of the process (`none`). */
-export type Durability = "full" | "none";
+export type { Durability } from "../host/durable.ts";
 
 /**
  * Makes files in a directory of their own. Docker's mode 0644, which passes the umask.
