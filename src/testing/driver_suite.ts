@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { hostileCases } from "./driver_cases/hostile.ts";
 import { lifecycleCases } from "./driver_cases/lifecycle.ts";
 import type { DriverCase } from "./driver_cases/case.ts";
 import { objectCases } from "./driver_cases/objects.ts";
@@ -19,4 +20,5 @@ export const driverCases: readonly DriverCase[] = [
   ...objectCases,
   ...writingCases,
   ...lifecycleCases,
+  ...hostileCases,
 ];

@@ -18,6 +18,7 @@
  * @module
  */
 export { type DriverCase, driverCases, type DriverContext } from "./driver_suite.ts";
+export { type HostileArchive, hostileArchives, type HostileLayers } from "./hostile_archives.ts";
 export {
   addLayer,
   device,

@@ -26,6 +26,7 @@ import {
 export const lifecycleCases: readonly DriverCase[] = [
   { name: "a sealed layer appears when published, not before", run: publishes },
   { name: "layers can be sealed on layers that are staged only", run: sealsOnStaged },
+  { name: "a sealed layer can be put on another copy of its parents", run: rebases },
   { name: "publishing under an id that is taken is refused", run: refusesTakenId },
   { name: "a published layer's directory has nothing left over from its making", run: leavesNothing },
   { name: "the size of a layer counts its files", run: sizes },
@@ -65,6 +66,17 @@ async function sealsOnStaged(context: DriverContext): Promise<void> {
   await assertMerged(context, stack, { "d/": "", "d/b": "1", "d/c": "3" });
 }
 
+async function rebases(context: DriverContext): Promise<void> {
+  const { driver, work } = context;
+  const base = [dir("d"), file("d/a", "1"), file("d/b", "1")];
+  const staged = stageLayer(driver, { archive: base, work }).sealed;
+  const { sealed } = stageLayer(driver, { archive: [whiteout("d/a")], below: [staged], work });
+  const parents = addLayer(driver, { archive: base, work });
+  driver.rebase(sealed, parents);
+  driver.publish(sealed);
+  await assertMerged(context, [driver.locate(sealed.cacheId), ...parents], { "d/": "", "d/b": "1" });
+}
+
 function refusesTakenId({ driver, work }: DriverContext): void {
   const { sealed } = stageLayer(driver, { archive: [file("a", "1")], work });
   driver.publish(sealed);
@@ -94,6 +106,7 @@ async function mountsOnce(context: DriverContext): Promise<void> {
   await withWritable(context, stack, async ({ id, path }) => {
     using tree = RootedDir.open(path);
     put(tree, "c", "3");
+    assert.equal(context.driver.treeOf(id, "writable").path, path);
     assert.equal(await context.driver.get(id), path);
     assert.equal(await context.reopen().get(id), path);
     await context.driver.put(id);

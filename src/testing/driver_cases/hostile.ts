@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Archives of attackers: they give the tree that they must, or are refused, and nothing else changes.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { hasCode } from "../../core/errors.ts";
+import { ensureDir } from "../../host/files.ts";
+import { RootedDir } from "../../host/rooted_dir.ts";
+import { type HostileArchive, hostileArchives } from "../hostile_archives.ts";
+import { addLayer } from "../layer_builder.ts";
+import type { LayerLocation } from "../../driver/driver.ts";
+import { assertMerged, at, type DriverCase, type DriverContext, listingAt, put } from "./case.ts";
+
+/** Cases about hostile archives. Their devices are a part of what is expected, so their owners must be kept. */
+export const hostileCases: readonly DriverCase[] = hostileArchives.map((archive) => ({
+  name: `hostile: ${archive.name}`,
+  needs: (capabilities) => capabilities.ownership === "archive",
+  run: (context) => runAttack(context, archive),
+}));
+
+async function runAttack(context: DriverContext, archive: HostileArchive): Promise<void> {
+  const { driver, work } = context;
+  const outside = `${work}/outside`;
+  makeVictim(outside);
+  const { layers, wanted } = archive.build(outside);
+  const add = (below: readonly LayerLocation[], bytes: Uint8Array) => addLayer(driver, { archive: bytes, below, work });
+  const before = listingAt(work);
+  const stack = layers.slice(0, -1).reduce<readonly LayerLocation[]>(add, []);
+  const lower = listingAt(driver.spec.home);
+  const last = layers.at(-1) ?? new Uint8Array();
+  if (wanted === "refused") {
+    assert.throws(
+      () => add(stack, last),
+      (error) => hasCode(error, "INVALID_ARCHIVE") || hasCode(error, "LIMIT_EXCEEDED"),
+    );
+    assert.deepEqual(listingAt(driver.spec.home), lower);
+  } else {
+    await assertMerged(context, add(stack, last), wanted);
+  }
+  assert.deepEqual(withoutRoot(listingAt(work)), withoutRoot(before));
+}
+
+function makeVictim(outside: string): void {
+  ensureDir(`${outside}/victim/dir`, 0o700);
+  using tree = RootedDir.open(outside);
+  put(tree, "victim/file", "precious");
+  tree.mknod(at("victim/fifo"), { type: "fifo", mode: 0o600 });
+}
+
+/** Staging comes and goes in the directory itself, which changes its time. */
+function withoutRoot(listing: readonly string[]): readonly string[] {
+  return listing.slice(1);
+}

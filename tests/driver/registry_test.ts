@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { describe, it } from "node:test";
+import { hasCode } from "../../src/core/errors.ts";
+import {
+  chooseDriver,
+  DRIVER_NAMES,
+  type DriverFactory,
+  openDriver,
+  parseDriverOptions,
+  registerDriver,
+} from "../../src/driver/registry.ts";
+import { probeOverlay } from "../../src/driver/overlay/probe.ts";
+import { VFS_FACTORY } from "../../src/driver/vfs/vfs_driver.ts";
+
+describe("chooseDriver()", () => {
+  it("takes the driver that is asked for", async () => {
+    await withRoot([], async (root) => {
+      const spec = await chooseDriver({ root, requested: "vfs" });
+      assert.deepEqual(spec, { name: "vfs", home: join(root, "vfs"), options: {} });
+    });
+  });
+
+  it("takes the best that works for an empty root", async () => {
+    await withRoot(["overlay2/", "vfs/"], async (root) => {
+      const best = await probeOverlay(root) === undefined ? "overlay2" : "vfs";
+      assert.equal((await chooseDriver({ root })).name, best);
+    });
+  });
+
+  it("takes the driver whose layers the root holds", async () => {
+    await withRoot(["vfs/dir/x/f"], async (root) => assert.equal((await chooseDriver({ root })).name, "vfs"));
+  });
+
+  it("does not count vfs beside another driver", async () => {
+    await withRoot(["vfs/dir/x/f", "overlay2/l/X"], async (root) => {
+      if (await probeOverlay(root) === undefined) assert.equal((await chooseDriver({ root })).name, "overlay2");
+      else await assert.rejects(chooseDriver({ root }), (error) => hasCode(error, "NOT_SUPPORTED"));
+    });
+  });
+
+  it("refuses to guess among several", async () => {
+    await withRoot(["overlay2/l/X", "btrfs/subvolumes/x"], async (root) => {
+      await assert.rejects(chooseDriver({ root }), (error) => {
+        return hasCode(error, "AMBIGUOUS") && error.detail.candidates.join() === "overlay2,btrfs";
+      });
+    });
+  });
+
+  it("does not begin anew beside a driver that it has not", async () => {
+    await withRoot(["zfs/graph/x"], async (root) => {
+      await assert.rejects(chooseDriver({ root }), (error) => hasCode(error, "NOT_SUPPORTED"));
+    });
+  });
+
+  for (const name of ["aufs", "btrfs", "nonsense", "__proto__"]) {
+    it(`refuses "${name}", and names those there are`, async () => {
+      await withRoot([], async (root) => {
+        await assert.rejects(chooseDriver({ root, requested: name }), /use one of overlay2, vfs/);
+      });
+    });
+  }
+});
+
+describe("openDriver()", () => {
+  it("refuses options that the driver does not have", async () => {
+    await withRoot([], (root) => {
+      const spec = { name: "vfs", home: join(root, "vfs"), options: { colour: "red" } };
+      assert.throws(() => openDriver(spec), (error) => hasCode(error, "INVALID_ARGUMENT"));
+    });
+  });
+});
+
+describe("registerDriver()", () => {
+  it("adds a driver, once", async () => {
+    const factory: DriverFactory = { ...VFS_FACTORY, probe: () => Promise.resolve("it is a test") };
+    registerDriver("test", factory);
+    assert.throws(() => registerDriver("test", factory), (error) => hasCode(error, "CONFLICT"));
+    await withRoot([], async (root) => {
+      await assert.rejects(chooseDriver({ root, requested: "test" }), /Cannot use driver "test": it is a test/);
+      assert.equal(openDriver({ name: "test", home: join(root, "test"), options: {} }).spec.name, "test");
+    });
+  });
+
+  it("refuses the names of this package's drivers and of Docker's", () => {
+    for (const name of [...DRIVER_NAMES, "btrfs"]) {
+      assert.throws(() => registerDriver(name, VFS_FACTORY), (error) => hasCode(error, "CONFLICT"));
+    }
+  });
+});
+
+describe("parseDriverOptions()", () => {
+  it("splits at the first equals sign", () => {
+    assert.deepEqual(parseDriverOptions(["a=b=c", " d = e "]), { a: "b=c", d: "e" });
+  });
+
+  it("refuses what has none", () => {
+    assert.throws(() => parseDriverOptions(["a"]), (error) => hasCode(error, "INVALID_ARGUMENT"));
+  });
+});
+
+/** Calls with a root that holds these files; a trailing slash is for an empty directory. */
+async function withRoot(paths: readonly string[], use: (root: string) => Promise<void> | void): Promise<void> {
+  const root = mkdtempSync(join(tmpdir(), "strata-registry-"));
+  try {
+    for (const path of paths) {
+      mkdirSync(join(root, path.endsWith("/") ? path : dirname(path)), { recursive: true });
+      if (!path.endsWith("/")) writeFileSync(join(root, path), "");
+    }
+    await use(root);
+  } finally {
+    rmSync(root, { recursive: true, force: true });
+  }
+}
