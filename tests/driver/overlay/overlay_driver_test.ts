@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import {
+  closeSync,
+  lstatSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+import type { Changeset } from "../../../src/changeset/change.ts";
+import { hasCode } from "../../../src/core/errors.ts";
+import { randomCacheId } from "../../../src/core/ids.ts";
+import { probeOverlay } from "../../../src/driver/overlay/probe.ts";
+import { directorySize } from "../../../src/driver/directory_size.ts";
+import { mountAt } from "../../../src/host/mount_table.ts";
+import { at, put, stackOf, topId, withWritable } from "../../../src/testing/driver_cases/case.ts";
+import type { DriverContext } from "../../../src/testing/driver_suite.ts";
+import { dir, file, opaque, whiteout } from "../../../src/testing/layer_builder.ts";
+import { RootedDir } from "../../../src/host/rooted_dir.ts";
+import { withScratchDriver } from "../../conformance/scratch_driver.ts";
+
+const EMPTY: Changeset = {
+  whiteouts: [],
+  opaques: [],
+  impliedDirs: [],
+  enteredDirs: [],
+  pendingLinks: [],
+  lost: [],
+  dropped: [],
+  droppedCount: 0,
+  sizeBytes: 0,
+  entryCount: 0,
+};
+
+const skip = await probeOverlay(tmpdir()) ?? false;
+
+describe("OverlayDriver", { skip }, () => {
+  onScratch("lays layers out as Docker does", ({ driver, ...context }) => {
+    const stack = stackOf({ driver, ...context }, [[file("a", "1")], [file("b", "2")], [file("c", "3")]]);
+    const [top, middle, base] = stack.map((location) => location.dir);
+    assert.deepEqual(readdirSync(base!).sort(), ["committed", "diff", "link"]);
+    assert.deepEqual(readdirSync(top!).sort(), ["committed", "diff", "link", "lower", "work"]);
+    const links = [top, middle, base].map((layer) => readFileSync(`${layer}/link`, "utf8"));
+    for (const link of links) assert.match(link, /^[A-Z2-7]{26}$/);
+    assert.equal(readFileSync(`${top}/lower`, "utf8"), `l/${links[1]}:l/${links[2]}`);
+    assert.equal(readlinkSync(`${driver.spec.home}/l/${links[0]}`), `../${topId(stack)}/diff`);
+    const modes = { "": 0o710, l: 0o700 };
+    for (const [name, mode] of Object.entries(modes)) assert.equal(modeOf(join(driver.spec.home, name)), mode, name);
+    const layerModes = { "": 0o710, diff: 0o755, link: 0o644, lower: 0o644, work: 0o700, committed: 0o600 };
+    for (const [name, mode] of Object.entries(layerModes)) assert.equal(modeOf(join(top!, name)), mode, name);
+  });
+
+  onScratch("writes whiteouts and opaque directories in the kernel's form", (context) => {
+    const below = [dir("d"), file("d/x"), file("f"), dir("e"), file("e/y")];
+    const [top] = stackOf(context, [below, [whiteout("f"), whiteout("d/x"), dir("e"), opaque("e"), whiteout("e/y")]]);
+    using diff = RootedDir.open(`${top!.dir}/diff`);
+    for (const name of ["f", "d/x"]) {
+      const { type, mode, rdevMajor, rdevMinor } = diff.stat(at(name))!;
+      assert.deepEqual({ type, mode, rdevMajor, rdevMinor }, { type: "char", mode: 0, rdevMajor: 0, rdevMinor: 0 });
+    }
+    assert.deepEqual(diff.list(at("e")), []);
+    assert.deepEqual([...diff.xattrs(at("e"))], [[at("trusted.overlay.opaque"), new Uint8Array([0x79])]]);
+    assert.equal(diff.xattrs(at("d")).size, 0);
+  });
+
+  onScratch("mounts without redirects, metacopy and index", async (context) => {
+    await withWritable(context, stackOf(context, [[file("a", "1")]]), ({ path }) => {
+      const { superOptions, fsType } = mountAt(path)!;
+      assert.equal(fsType, "overlay");
+      for (const bad of ["metacopy=on", "redirect_dir=on", "index=on"]) assert.ok(!superOptions.includes(bad), bad);
+    });
+  });
+
+  onScratch("passes mount options on, and refuses those that are its own", async (context) => {
+    const { driver } = context;
+    const top = topId(stackOf(context, [[file("a", "1")], [file("b", "2")]]));
+    const path = await driver.get(top, { mountOptions: ["nodev", "noexec"] });
+    for (const option of ["nodev", "noexec"]) assert.ok(mountAt(path)?.options.includes(option), option);
+    await driver.put(top);
+    await assert.rejects(driver.get(top, { mountOptions: ["lowerdir=/etc"] }), (e) => hasCode(e, "INVALID_ARGUMENT"));
+    assert.equal(readdirSync(driver.locate(top).dir).includes("merged"), false);
+  });
+
+  onScratch("takes the directory away that a failed mount leaves", async (context) => {
+    const { driver } = context;
+    const top = topId(stackOf(context, [[file("a", "1")], [file("b", "2")]]));
+    await assert.rejects(driver.get(top, { mountOptions: ["nonsense=1"] }), (error) => hasCode(error, "IO"));
+    assert.equal(readdirSync(driver.locate(top).dir).includes("merged"), false);
+  });
+
+  onScratch("gives up a mount that is in use", async (context) => {
+    const { driver } = context;
+    const id = randomCacheId();
+    driver.createReadWrite(id, topId(stackOf(context, [[file("a", "1")]])));
+    const path = await driver.get(id);
+    const busy = openSync(join(path, "a"), "r");
+    await driver.put(id);
+    assert.equal(mountAt(path), undefined);
+    assert.equal(readFileSync(busy, "utf8"), "1");
+    closeSync(busy);
+    await driver.remove(id);
+  });
+
+  onScratch("mounts 100 layers with a writable one on top, and refuses more than 128", async (context) => {
+    const { driver } = context;
+    const stack = stackOf(context, Array.from({ length: 100 }, (_, i) => [file(`${i}`, `${i}`)]));
+    await withWritable(context, stack, ({ path }) => assert.equal(readdirSync(path).length, 100));
+    const staging = { staging: context.work, cacheId: randomCacheId(), changeset: EMPTY };
+    const parents = [...stack, ...stack];
+    assert.throws(() => driver.seal({ ...staging, parents }), (error) => hasCode(error, "MAX_DEPTH"));
+  });
+
+  onScratch("removes the short name with the layer, and says which file is damaged", async (context) => {
+    const { driver } = context;
+    const [top, base] = stackOf(context, [[file("a", "1")], [file("b", "2")]]);
+    await driver.remove(base!.cacheId);
+    assert.equal(readdirSync(`${driver.spec.home}/l`).length, 1);
+    assert.throws(() => driver.parentsOf(top!.cacheId), (error) => hasCode(error, "CORRUPT"));
+    writeFileSync(`${top!.dir}/lower`, "l/../../etc");
+    assert.throws(() => driver.parentsOf(top!.cacheId), (error) => hasCode(error, "CORRUPT"));
+    rmSync(`${top!.dir}/link`);
+    await driver.remove(top!.cacheId);
+    assert.equal(driver.exists(top!.cacheId), false);
+  });
+
+  onScratch("marks a parent committed that is not, as Docker's layers without children are", async (context) => {
+    const { driver } = context;
+    const [top] = stackOf(context, [[file("a", "1")]]);
+    rmSync(`${top!.dir}/committed`);
+    assert.equal(await driver.get(top!.cacheId), `${top!.dir}/diff`);
+    await withWritable(context, [top!], ({ path }) => {
+      using tree = RootedDir.open(path);
+      put(tree, "b", "2");
+    });
+    assert.equal(await driver.get(top!.cacheId), `${top!.dir}/merged`);
+    await driver.put(top!.cacheId);
+  });
+
+  onScratch("names the directories of a layer as Docker does", (context) => {
+    const { driver } = context;
+    const [top, base] = stackOf(context, [[file("a", "1")], [file("b", "2")]]);
+    assert.deepEqual(driver.metadata(top!.cacheId), {
+      LowerDir: `${base!.dir}/diff`,
+      MergedDir: `${top!.dir}/merged`,
+      UpperDir: `${top!.dir}/diff`,
+      WorkDir: `${top!.dir}/work`,
+    });
+    assert.equal("LowerDir" in driver.metadata(base!.cacheId), false);
+  });
+
+  onScratch("counts a layer's size as Docker does: links once, symlinks by their targets", (context) => {
+    const { driver } = context;
+    const sealed = stackOf(context, [[file("a", "123"), dir("d")]]);
+    using tree = driver.openTree(sealed[0]!);
+    assert.equal(directorySize(tree), 3);
+    tree.link(at("a"), at("d/b"));
+    tree.symlink(at("d/l"), at("12345"));
+    tree.mknod(at("d/w"), { type: "char", mode: 0 });
+    assert.equal(directorySize(tree), 8);
+  });
+});
+
+function onScratch(name: string, run: (context: DriverContext) => Promise<void> | void): void {
+  it(name, () => withScratchDriver("overlay2", run));
+}
+
+function modeOf(path: string): number {
+  return lstatSync(path).mode & 0o7777;
+}
