@@ -24,7 +24,7 @@ import {
 import { shapeOf } from "../tree_listing.ts";
 import { assertMerged, at, type DriverCase, type DriverContext, stackOf } from "./case.ts";
 
-/** Whether the archive's owners, devices and privileged attributes can be kept. */
+/** Whether the archive's owners, special modes, devices and privileged attributes can be kept. */
 const keepsOwners = (capabilities: DriverCapabilities) => capabilities.ownership === "archive";
 
 const CAPABILITY = new Uint8Array([1, 0, 0, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
@@ -35,8 +35,8 @@ export const objectCases: readonly DriverCase[] = [
   { name: "pipes are kept", run: (context) => merged(context, [fifo("p")], { p: "fifo" }) },
   { name: "device nodes are kept", needs: keepsOwners, run: devices },
   { name: "owners are kept, also of symlinks and directories", needs: keepsOwners, run: owners },
-  { name: "setuid, setgid and sticky are kept", run: specialBits },
-  { name: "files that nobody may read are kept", run: unreadable },
+  { name: "setuid, setgid and sticky are kept", needs: keepsOwners, run: specialBits },
+  { name: "files that nobody may read are kept", needs: keepsOwners, run: unreadable },
   { name: "times are kept to the nanosecond, also before 1970 and of symlinks", run: times },
   { name: "user attributes are kept, binary values too", run: (context) => attributes(context, "user.strata") },
   {
