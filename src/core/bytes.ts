@@ -10,6 +10,7 @@
  */
 import { Buffer } from "node:buffer";
 
+/** @internal */
 declare const byteString: unique symbol;
 
 /** One char per byte, each at most U+00FF. Made by {@link fromBytes} and {@link fromText} only. */

@@ -9,6 +9,7 @@
 import { createHash, type Hash } from "node:crypto";
 
 declare const brand: unique symbol;
+/** @internal */
 type Brand<T, B extends string> = T & { readonly [brand]: { readonly [K in B]: true } };
 
 /** `sha256:` and 64 lower-case hex digits. */

@@ -7,6 +7,7 @@
  */
 
 declare const brand: unique symbol;
+/** @internal */
 type Brand<B extends string> = string & { readonly [brand]: B };
 
 /** Name of a layer's directory inside the driver: 64 hex digits (25 characters from BuildKit), or one with `-init`. */

@@ -9,6 +9,7 @@ import { type ByteString, display } from "./bytes.ts";
 import { StrataError } from "./errors.ts";
 import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
 
+/** @internal */
 declare const layerPath: unique symbol;
 
 /**
