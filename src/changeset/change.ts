@@ -4,6 +4,7 @@
  *
  * @module
  */
+import type { ByteString } from "../core/bytes.ts";
 import type { LayerPath } from "../core/layer_path.ts";
 
 /** Docker's three kinds, printed as `A`, `C` and `D`. */
@@ -67,8 +68,8 @@ export interface Changeset {
   readonly entryCount: number;
 }
 
-/** Where the members of an archive really go: parents that are symlinks in the tree below, each with its target. */
-export type Redirects = ReadonlyMap<LayerPath, LayerPath>;
+/** Symlinks of the tree below that lie in the way of an archive's members, each with its text. */
+export type Redirects = ReadonlyMap<LayerPath, ByteString>;
 
 /** Whose files the tree's files are: the archive's owners, or (without privilege) this process for all. */
 export type Ownership = "archive" | "self";

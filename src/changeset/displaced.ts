@@ -7,6 +7,7 @@
  * @module
  */
 import { fromText } from "../core/bytes.ts";
+import { hasCode } from "../core/errors.ts";
 import { joinPath, type LayerPath, ROOT } from "../core/layer_path.ts";
 import type { RootedDir } from "../host/rooted_dir.ts";
 import type { LostContent } from "./change.ts";
@@ -59,7 +60,7 @@ export class Displaced {
   /** All content that the tree cannot give back by name, in the archive's order. To be called once, at the end. */
   finish(names: StagedNames): LostContent[] {
     if (!this.#namesChanged) return [];
-    const astray = this.#recorded.filter(({ name, node }) => names.find(name) !== node);
+    const astray = this.#recorded.filter(({ name, node }) => findAtEnd(names, name) !== node);
     return astray.length === 0 ? [] : this.#keepAll(astray, names);
   }
 
@@ -98,5 +99,15 @@ export class Displaced {
 
   #freshName(): LayerPath {
     return joinPath(ROOT, fromText(String(this.#nextName++)));
+  }
+}
+
+/** What a name leads to in the finished tree, where a file may have taken the place of a directory on the way. */
+function findAtEnd(names: StagedNames, name: LayerPath): StagedNode | undefined {
+  try {
+    return names.find(name);
+  } catch (error) {
+    if (hasCode(error, "INVALID_ARCHIVE")) return undefined;
+    throw error;
   }
 }

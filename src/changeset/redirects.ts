@@ -23,22 +23,26 @@ export interface StagedLayer {
 }
 
 /**
- * Where the premise fails, with the directory that is meant instead; empty when it holds.
+ * The symlinks below at which the premise fails, and those to which they lead in turn; empty when it holds. They are
+ * kept one by one, since the layer may replace any of them.
  * @throws {StrataError} `INVALID_ARCHIVE` for a loop of symlinks
  */
-export function findRedirects(staged: StagedLayer): Redirects {
-  const { changeset, tree, view, lower } = staged;
+export function findRedirects({ changeset, tree, view, lower }: StagedLayer): Redirects {
   const implied = new Set(changeset.impliedDirs);
+  const redirects = new Map<LayerPath, ByteString>();
   /** Symlinks of both trees together. A directory that is only implied is the very question, so it does not answer. */
   const linkAt = (path: LayerPath): ByteString | undefined => {
     const own = implied.has(path) ? undefined : tree.stat(path);
     if (own !== undefined) return own.type === "symlink" ? tree.readlink(path) : undefined;
-    return lower.visible(path)?.type === "symlink" ? view.readlink(path) : undefined;
+    if (lower.visible(path)?.type !== "symlink") return undefined;
+    const text = view.readlink(path);
+    redirects.set(path, text);
+    return text;
   };
-  const redirects = new Map<LayerPath, LayerPath>();
   for (const path of changeset.enteredDirs) {
-    if (lower.visible(path)?.type !== "symlink") continue;
-    redirects.set(path, resolvePath(path, (at) => at === path ? view.readlink(path) : linkAt(at)));
+    if (lower.visible(path)?.type !== "symlink" || redirects.has(path)) continue;
+    redirects.set(path, view.readlink(path));
+    resolvePath(path, (at) => at === path ? redirects.get(at) : linkAt(at));
   }
   return redirects;
 }

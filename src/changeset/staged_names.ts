@@ -85,14 +85,14 @@ export class StagedNames {
   readonly entered = new Set<LayerPath>();
   readonly #redirects: Redirects;
 
-  /** Starts with the root alone. */
+  /** Starts with the root alone. `redirects` are the symlinks below that the layer is known to meet. */
   constructor(redirects: Redirects) {
     this.#redirects = redirects;
   }
 
   /**
-   * The directory that a path means: symlinks are followed as in a chroot, first those of the tree, then those that the
-   * layers below are known to have. The tree is not changed.
+   * The directory that a path means: symlinks are followed as in a chroot, those of the tree and, where the tree has
+   * nothing, those that the layers below are known to have. The tree is not changed.
    * @throws {StrataError} `INVALID_ARCHIVE` for a loop, and for a way through something that is no directory
    */
   resolveDir(path: LayerPath): DirPlace {
@@ -112,7 +112,7 @@ export class StagedNames {
       const turn = node === undefined ? this.#redirectAt(next) : node.kind === "symlink" ? node.target : undefined;
       if (turn !== undefined) {
         if (++links > SYMLINKS_MAX) refuseLoop(path);
-        if (node === undefined || turn.startsWith("/")) [at, trail] = [ROOT, [this.root]];
+        if (turn.startsWith("/")) [at, trail] = [ROOT, [this.root]];
         steps.push(...stepsOf(turn).reverse());
         continue;
       }
@@ -145,7 +145,7 @@ export class StagedNames {
     }
   }
 
-  #redirectAt(path: LayerPath): LayerPath | undefined {
+  #redirectAt(path: LayerPath): ByteString | undefined {
     return this.#redirects.size === 0 ? undefined : this.#redirects.get(path);
   }
 

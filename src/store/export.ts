@@ -80,6 +80,6 @@ export function damaged(chainId: ChainId, problem: unknown): StrataError {
     "CORRUPT",
     `Cannot give layer ${chainId} back: ${reason}`,
     { path },
-    { cause: problem, hint: "Register the layer again from where it came: the damaged one is replaced" },
+    { cause: problem, hint: "Remove the layer and register it again from where it came" },
   );
 }

@@ -20,9 +20,11 @@ export interface PublishRequest {
   readonly signal: AbortSignal | undefined;
 }
 
-/** Publishes layers, and gives their records: where another process was first, that one's. */
+/**
+ * Publishes layers, and gives their records: where another process was first, that one's. The top one is held when this
+ * returns; the hold is the caller's to drop.
+ */
 export async function publishLayers(context: StoreContext, request: PublishRequest): Promise<LayerRecord[]> {
-  if (request.staged.every((layer) => layer.sealed === undefined)) return request.staged.map((layer) => layer.record);
   await syncUnlessVolatile(context, { fileSystems: [request.staging.dir] });
   return await underLock(context, (lock) => publishUnderLock(context, lock, request), request.signal);
 }
@@ -34,14 +36,17 @@ async function publishUnderLock(
 ): Promise<LayerRecord[]> {
   const { driver, layerDb, layout } = context;
   const chosen = placeData(context, staged, below);
-  await syncUnlessVolatile(context, { home: driver.spec });
-  const records: LayerRecord[] = [];
-  for (const { layer, record } of chosen) {
-    if (layer.record === record) layerDb.publish(lock, { chainId: record.chainId, stagedDir: layer.recordDir });
-    records.push(record);
+  const fresh = chosen.filter(({ layer, record }) => layer.sealed !== undefined && layer.record === record);
+  if (fresh.length > 0) {
+    await syncUnlessVolatile(context, { home: driver.spec });
+    for (const { layer, record } of fresh) {
+      layerDb.publish(lock, { chainId: record.chainId, stagedDir: layer.recordDir });
+    }
+    await syncUnlessVolatile(context, { dirs: [layout.layersDir, layout.layerDbDir] });
   }
-  await syncUnlessVolatile(context, { dirs: [layout.layersDir, layout.layerDbDir] });
-  return records;
+  const top = chosen.at(-1)?.record.chainId;
+  if (top !== undefined) context.holds.add(top);
+  return chosen.map(({ record }) => record);
 }
 
 interface Chosen {

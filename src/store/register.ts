@@ -30,11 +30,14 @@ export async function register(
   options: RegisterOptions,
 ): Promise<Layer> {
   const { parent, signal, onProgress, ...expected } = options;
-  const records = await takeIn(context, {
-    layers: [{ source: { kind: "stream", stream }, ...expected }],
+  const request = {
+    layers: [{ source: { kind: "stream", stream }, ...expected } as const],
     parent,
     ...(signal === undefined ? {} : { signal }),
-    ...(onProgress === undefined ? {} : { onProgress: (_layer, bytes) => onProgress(bytes) }),
+    ...(onProgress === undefined ? {} : { onProgress: (_layer: number, bytes: number) => onProgress(bytes) }),
+  };
+  return await takeIn(context, request, ([record]) => {
+    if (record === undefined) throw new Error("Cannot register a layer: taking it in gave no record");
+    return context.handles.retain(record);
   });
-  return context.handles.retain(records[0]!);
 }

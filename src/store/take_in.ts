@@ -52,11 +52,35 @@ export interface StagedChainLayer {
 }
 
 /**
- * Takes layers in, and gives their records, bottom first. A layer that is here already is not made twice.
+ * Takes layers in, and gives their records, bottom first, to `use`; until that has returned, nobody deletes them. A layer
+ * that is here already is not made twice.
  * @throws {StrataError} `DIGEST_MISMATCH`, `INVALID_ARCHIVE`, `LIMIT_EXCEEDED`, `MAX_DEPTH`, `NOT_FOUND` (the parent),
  *   `NO_SPACE`, `LOCKED`, `ABORTED`
  */
-export async function takeIn(context: StoreContext, request: TakeInRequest): Promise<LayerRecord[]> {
+export async function takeIn<T>(
+  context: StoreContext,
+  request: TakeInRequest,
+  use: (records: LayerRecord[]) => T | Promise<T>,
+): Promise<T> {
+  const { parent } = request;
+  if (parent !== undefined) context.holds.add(parent);
+  try {
+    const records = await takeInAll(context, request);
+    const top = records.at(-1)?.chainId;
+    try {
+      return await use(records);
+    } finally {
+      if (top !== undefined) context.holds.remove(top);
+    }
+  } catch (error) {
+    await cancelUnread(request.layers, error);
+    throw error;
+  } finally {
+    if (parent !== undefined) context.holds.remove(parent);
+  }
+}
+
+async function takeInAll(context: StoreContext, request: TakeInRequest): Promise<LayerRecord[]> {
   const below = locationsOf(context, request.parent);
   requireRoom(below.length, request.layers.length);
   await using staging = context.staging.create("register");
@@ -72,6 +96,13 @@ export async function takeIn(context: StoreContext, request: TakeInRequest): Pro
   } finally {
     // A stage that still writes would find its directory gone.
     await Promise.allSettled(arriving);
+  }
+}
+
+/** Who takes a stream owns it: one whose turn never came is cancelled as well. */
+async function cancelUnread(layers: readonly IncomingLayer[], reason: unknown): Promise<void> {
+  for (const { source } of layers) {
+    if (source.kind === "stream" && !source.stream.locked) await source.stream.cancel(reason).catch(() => {});
   }
 }
 
