@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Loading saved images: what is known is skipped unread, the rest is taken in side by side, and then the image is recorded.
+ *
+ *   source ─▶ files ─▶ images ─▶ layers that are missing ─▶ store ● ─▶ config, names ●
+ *
+ * I1: an image is recorded after its layers, under the write lock, with its chain looked at under the same lock. What is
+ * counted on meanwhile is held, so that nobody takes it away.
+ *
+ * @module
+ */
+import { chainOn } from "../core/chain_id.ts";
+import type { ChainId, DiffId } from "../core/digest.ts";
+import { StrataError } from "../core/errors.ts";
+import type { ImageId } from "../metadata/image_config.ts";
+import { formatImageName, type ImageName, parseImageName } from "../metadata/image_name.ts";
+import { type StoreContext, underLock } from "../store/context.ts";
+import type { Layer } from "../store/layer.ts";
+import { type IncomingLayer, takeIn } from "../store/take_in.ts";
+import { requireSize } from "./document.ts";
+import { type ImageFiles, requirePart } from "./image_files.ts";
+import { type ImageSource, openSource } from "./open_source.ts";
+import type { PlannedImage } from "./planned_image.ts";
+import { formatPlatform, parsePlatform } from "./platform.ts";
+import { readImages } from "./read_images.ts";
+
+/** What is loaded, and how. */
+export interface LoadOptions {
+  /** The image's name, in place of those in the archive; for an archive of one image. */
+  readonly name?: string;
+  /** `os/arch` or `os/arch/variant`. Default: this machine's, where there are several. */
+  readonly platform?: string;
+  /** Aborting leaves nothing of the image that was being loaded behind. */
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (progress: LoadProgress) => void;
+}
+
+/** Where a load is: which layer of which image, and how many bytes of it came since the last call. */
+export interface LoadProgress {
+  readonly imageId: ImageId;
+  readonly diffId: DiffId;
+  /** `known`: the layer is here and will not be read. */
+  readonly state: "known" | "reading";
+  /** Bytes of the layer as saved, read since the last call for it. */
+  readonly bytes: number;
+  /** Bytes of the layer as saved; 0 for a known one. */
+  readonly totalBytes: number;
+}
+
+/** An image that was loaded. */
+export interface LoadedImage {
+  readonly imageId: ImageId;
+  /** The names it was given. */
+  readonly names: readonly string[];
+  /** Absent: it has no layers. */
+  readonly chainId?: ChainId;
+  readonly platform: string;
+  /** Bottom first. */
+  readonly layers: readonly LoadedLayer[];
+  /** What a person should know, such as a name that could not be used. */
+  readonly notes: readonly string[];
+}
+
+/** A layer of a loaded image. */
+export interface LoadedLayer {
+  readonly diffId: DiffId;
+  readonly chainId: ChainId;
+  /** `known`: it was here before. */
+  readonly state: "known" | "new";
+}
+
+/**
+ * Loads all images of a docker-archive, an OCI archive or an OCI layout, one after the other. When one fails, those before
+ * it stay.
+ * @throws {StrataError} `NOT_FOUND`, `INVALID_ARCHIVE`, `DIGEST_MISMATCH`, `LIMIT_EXCEEDED`, `NOT_SUPPORTED`,
+ *   `INVALID_ARGUMENT`, `MAX_DEPTH`, `NO_SPACE`, `LOCKED`, `ABORTED`
+ */
+export async function loadImage(
+  context: StoreContext,
+  source: ImageSource,
+  options: LoadOptions = {},
+): Promise<LoadedImage[]> {
+  const name = options.name === undefined ? undefined : parseImageName(options.name);
+  const platform = options.platform === undefined ? undefined : parsePlatform(options.platform);
+  await using open = await openSource(context, source, options.signal);
+  const images = renamed(readImages(open.files, platform), name);
+  const loaded: LoadedImage[] = [];
+  for (const image of images) loaded.push(await new ImageLoad(context, { files: open.files, image, options }).run());
+  return loaded;
+}
+
+function renamed(images: readonly PlannedImage[], name: ImageName | undefined): readonly PlannedImage[] {
+  if (name === undefined) return images;
+  if (images.length > 1) {
+    throw new StrataError(
+      "INVALID_ARGUMENT",
+      `Cannot name the image "${formatImageName(name)}": there are ${images.length} images; load them without a name`,
+      { argument: "name" },
+    );
+  }
+  return images.map((image) => ({ ...image, names: [name], notes: [] }));
+}
+
+interface LoadTask {
+  readonly files: ImageFiles;
+  readonly image: PlannedImage;
+  readonly options: LoadOptions;
+}
+
+/** One image on its way in. */
+class ImageLoad {
+  readonly #context: StoreContext;
+  readonly #task: LoadTask;
+  /** The chain of each layer, bottom first. */
+  readonly #chains: readonly ChainId[];
+
+  constructor(context: StoreContext, task: LoadTask) {
+    this.#context = context;
+    this.#task = task;
+    let below: ChainId | undefined;
+    this.#chains = task.image.config.rootfs.diff_ids.map((diffId) => below = chainOn(below, diffId));
+  }
+
+  async run(): Promise<LoadedImage> {
+    const { handles } = this.#context;
+    const known = await underLock(this.#context, () => this.#retainKnown(), this.#task.options.signal);
+    try {
+      const from = known === undefined ? 0 : this.#chains.indexOf(known.chainId) + 1;
+      this.#reportKnown(from);
+      if (from === this.#chains.length) await this.#record();
+      else await this.#takeInFrom(from, known?.chainId);
+      return this.#result(from);
+    } finally {
+      if (known !== undefined) handles.drop(known);
+    }
+  }
+
+  /** A handle of the highest layer that is here, and sound. */
+  #retainKnown(): Layer | undefined {
+    for (const chainId of [...this.#chains].reverse()) {
+      const record = this.#context.layerDb.findSound(chainId);
+      if (record !== undefined) return this.#context.handles.retain(record);
+    }
+    return undefined;
+  }
+
+  #reportKnown(count: number): void {
+    const { image: { imageId, config }, options: { onProgress } } = this.#task;
+    for (const diffId of config.rootfs.diff_ids.slice(0, count)) {
+      onProgress?.({ imageId, diffId, state: "known", bytes: 0, totalBytes: 0 });
+    }
+  }
+
+  async #takeInFrom(from: number, parent: ChainId | undefined): Promise<void> {
+    const { image: { imageId, config }, options: { signal, onProgress } } = this.#task;
+    const layers = config.rootfs.diff_ids.slice(from).map((diffId, index) => this.#incoming(diffId, from + index));
+    const request = {
+      layers,
+      parent,
+      ...(signal === undefined ? {} : { signal }),
+      onProgress: (index: number, bytes: number) => {
+        const { expectedDiffId: diffId, source: { length: totalBytes } } = layers[index]!;
+        onProgress?.({ imageId, diffId, state: "reading", bytes, totalBytes });
+      },
+    };
+    await takeIn(this.#context, request, () => this.#record());
+  }
+
+  #incoming(diffId: DiffId, index: number) {
+    const { files, image } = this.#task;
+    const { name, expectedBlob } = image.layers[index]!;
+    const part = requirePart(files, name);
+    const { sizeBytes } = expectedBlob ?? {};
+    if (sizeBytes !== undefined) requireSize(files, { name, expected: sizeBytes, actual: part.length });
+    return {
+      source: { kind: "file", ...part },
+      expectedDiffId: diffId,
+      ...(expectedBlob === undefined ? {} : { expectedBlob }),
+    } as const satisfies IncomingLayer;
+  }
+
+  async #record(): Promise<void> {
+    const { images, layerDb } = this.#context;
+    const { image: { imageId, configBytes, names }, options: { signal } } = this.#task;
+    const top = this.#chains.at(-1);
+    await underLock(this.#context, (lock) => {
+      if (top !== undefined && layerDb.findSound(top) === undefined) throw lost(imageId, top);
+      images.put(lock, configBytes);
+      for (const name of names) images.tag(lock, name, imageId);
+    }, signal);
+  }
+
+  #result(from: number): LoadedImage {
+    const { imageId, config, names, notes } = this.#task.image;
+    const top = this.#chains.at(-1);
+    return {
+      imageId,
+      names: names.map(formatImageName),
+      ...(top === undefined ? {} : { chainId: top }),
+      platform: formatPlatform(config),
+      layers: config.rootfs.diff_ids.map((diffId, index): LoadedLayer => {
+        return { diffId, chainId: this.#chains[index]!, state: index < from ? "known" : "new" };
+      }),
+      notes,
+    };
+  }
+}
+
+function lost(imageId: ImageId, chainId: ChainId): StrataError<"NOT_FOUND"> {
+  return new StrataError(
+    "NOT_FOUND",
+    `Cannot load image ${imageId}: its layer ${chainId} was removed meanwhile; load it again`,
+    { kind: "layer", ref: chainId },
+  );
+}
