@@ -12,9 +12,11 @@ import { Buffer } from "node:buffer";
 
 /** @internal */
 declare const byteString: unique symbol;
+/** @internal */
+type Brand = { readonly [byteString]: true };
 
 /** One char per byte, each at most U+00FF. Made by {@link fromBytes} and {@link fromText} only. */
-export type ByteString = string & { readonly [byteString]: true };
+export type ByteString = string & Brand;
 
 const strictUtf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 

@@ -8,6 +8,7 @@
  */
 import { createHash, type Hash } from "node:crypto";
 
+/** @internal */
 declare const brand: unique symbol;
 /** @internal */
 type Brand<T, B extends string> = T & { readonly [brand]: { readonly [K in B]: true } };

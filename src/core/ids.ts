@@ -6,6 +6,7 @@
  * @module
  */
 
+/** @internal */
 declare const brand: unique symbol;
 /** @internal */
 type Brand<B extends string> = string & { readonly [brand]: B };

@@ -11,12 +11,14 @@ import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
 
 /** @internal */
 declare const layerPath: unique symbol;
+/** @internal */
+type Brand = { readonly [layerPath]: true };
 
 /**
  * A path relative to a layer's root: components joined by `/`, none of them empty, `.` or `..`, no NUL, no slash at
  * either end. The root is the empty string.
  */
-export type LayerPath = ByteString & { readonly [layerPath]: true };
+export type LayerPath = ByteString & Brand;
 
 /** The layer's root directory. */
 export const ROOT: LayerPath = "" as LayerPath;
