@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Making the directories of layers: with exactly the modes they must have, whatever the umask.
+ * Making and removing the directories of layers, with exactly the modes they must have, whatever the umask.
  *
  * @module
  */
 import { basename, dirname } from "node:path";
 import { fromText } from "../core/bytes.ts";
 import { parseLayerPath, ROOT } from "../core/layer_path.ts";
+import { isOsError } from "../host/errno.ts";
 import { RootedDir } from "../host/rooted_dir.ts";
 import type { TreeView } from "../changeset/tree_view.ts";
 
@@ -17,6 +18,16 @@ import type { TreeView } from "../changeset/tree_view.ts";
 export function makeDirectory(path: string, mode: number): void {
   using parent = RootedDir.open(dirname(path));
   parent.mkdir(parseLayerPath(fromText(basename(path))), mode);
+}
+
+/** Removes a mount point. One that is gone, or in which somebody left something, stays as it is. */
+export function removeMountPoint(path: string): void {
+  try {
+    using parent = RootedDir.open(dirname(path));
+    parent.rmdir(parseLayerPath(fromText(basename(path))));
+  } catch (error) {
+    if (!isOsError(error, "ENOENT", "ENOTEMPTY", "EBUSY")) throw error;
+  }
 }
 
 /** Gives a root directory, which no entry of a tree describes, the owner, mode, attributes and times of another's. */

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * What every driver refuses in the same words.
+ * What every driver refuses, and how it reports failures, in the same words.
  *
  * @module
  */
 import { StrataError } from "../core/errors.ts";
+import { fromOsError } from "../host/errno.ts";
 import { pathExists } from "../host/files.ts";
 import type { CreateOptions, DriverSpec, LayerLocation } from "./driver.ts";
 
@@ -60,6 +61,19 @@ export function refuseOptions(spec: DriverSpec): void {
       `Cannot use the option "${name}": driver "${spec.name}" has no options; leave it out`,
       { argument: "options" },
     );
+  }
+}
+
+/**
+ * Calls, and gives failures of the system their public form.
+ * @param action completes "Cannot …"
+ * @throws {StrataError}
+ */
+export function attempt<T>(action: string, act: () => T): T {
+  try {
+    return act();
+  } catch (error) {
+    throw fromOsError(error, action);
   }
 }
 

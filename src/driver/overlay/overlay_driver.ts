@@ -10,6 +10,7 @@
 import type { Timespec } from "../../core/file_stat.ts";
 import type { CacheId } from "../../core/ids.ts";
 import { syncDir } from "../../host/durable.ts";
+import { fromOsError } from "../../host/errno.ts";
 import { ensureDir, makeSymlink, pathExists, realPath, removeTreeAt, renamePath } from "../../host/files.ts";
 import { fileSystemOf } from "../../host/fs_info.ts";
 import { mountAt } from "../../host/mount_table.ts";
@@ -31,9 +32,9 @@ import type {
   SealRequest,
   StatusRow,
 } from "../driver.ts";
-import { copyRootMetadata, makeDirectory } from "../layer_directory.ts";
+import { copyRootMetadata, makeDirectory, removeMountPoint } from "../layer_directory.ts";
 import { mount, type MountRequest, unmount, unmountBelow } from "../mounting.ts";
-import { refuseStorageOptions, requireAbsent, requireLayer } from "../requests.ts";
+import { attempt, refuseStorageOptions, requireAbsent, requireLayer } from "../requests.ts";
 import { findLinkName, LINKS, linkTarget, readLinkName, readLowers, resolveLowers } from "./layout.ts";
 import {
   LOWERS_MAX,
@@ -73,9 +74,11 @@ export class OverlayDriver implements Driver {
   constructor(spec: DriverSpec) {
     this.spec = spec;
     this.#options = parseOverlayOptions(spec.options);
-    ensureDir(spec.home, HOME_MODE);
-    ensureDir(`${spec.home}/${LINKS}`, LINKS_MODE);
-    this.#home = realPath(spec.home);
+    this.#home = attempt(`open the driver's home "${spec.home}"`, () => {
+      ensureDir(spec.home, HOME_MODE);
+      ensureDir(`${spec.home}/${LINKS}`, LINKS_MODE);
+      return realPath(spec.home);
+    });
     this.capabilities = {
       mounts: effectiveUser() === 0 ? "yes" : "no",
       readOnlyMounts: "enforced",
@@ -99,7 +102,7 @@ export class OverlayDriver implements Driver {
   }
 
   seal(request: SealRequest): SealedLayer {
-    return sealOverlay(request, (stack) => this.view(stack));
+    return attempt(`seal layer ${request.cacheId}`, () => sealOverlay(request, (stack) => this.view(stack)));
   }
 
   rebase(sealed: SealedLayer, parents: readonly LayerLocation[]): void {
@@ -110,8 +113,10 @@ export class OverlayDriver implements Driver {
     const { dir } = this.locate(sealed.cacheId);
     requireAbsent(this.locate(sealed.cacheId));
     // The name comes second: what a crash leaves between the two goes with the directory, which no record names.
-    renamePath(sealed.dir, dir, { replace: "never" });
-    this.#nameLayer(sealed.cacheId);
+    attempt(`publish layer ${sealed.cacheId}`, () => {
+      renamePath(sealed.dir, dir, { replace: "never" });
+      this.#nameLayer(sealed.cacheId);
+    });
   }
 
   syncHome(): void {
@@ -131,7 +136,7 @@ export class OverlayDriver implements Driver {
   }
 
   openTree(location: LayerLocation): RootedDir {
-    return RootedDir.open(`${location.dir}/diff`);
+    return attempt(`read layer ${location.cacheId}`, () => RootedDir.open(`${location.dir}/diff`));
   }
 
   createReadWrite(id: CacheId, parent: CacheId | undefined, options: CreateOptions = {}): void {
@@ -146,7 +151,7 @@ export class OverlayDriver implements Driver {
       this.#nameLayer(id);
     } catch (error) {
       removeTreeAt(dir);
-      throw error;
+      throw fromOsError(error, `create writable layer ${id}`);
     }
     if (below[0] !== undefined && !isCommitted(below[0].dir)) markCommitted(below[0].dir);
   }
@@ -168,7 +173,7 @@ export class OverlayDriver implements Driver {
     try {
       await mount(request);
     } catch (error) {
-      removeTreeAt(merged);
+      removeMountPoint(merged);
       throw error;
     }
     return merged;
@@ -177,7 +182,7 @@ export class OverlayDriver implements Driver {
   async put(id: CacheId): Promise<void> {
     const merged = `${this.locate(id).dir}/merged`;
     await unmount(merged);
-    removeTreeAt(merged);
+    removeMountPoint(merged);
   }
 
   changes(id: CacheId, parent: CacheId | undefined): Change[] {
@@ -195,8 +200,10 @@ export class OverlayDriver implements Driver {
     if (!pathExists(dir)) return;
     await unmountBelow(dir);
     const link = findLinkName(dir);
-    if (link !== undefined) removeTreeAt(`${this.#home}/${LINKS}/${link}`);
-    removeTreeAt(dir);
+    attempt(`remove layer ${id}`, () => {
+      if (link !== undefined) removeTreeAt(`${this.#home}/${LINKS}/${link}`);
+      removeTreeAt(dir);
+    });
   }
 
   metadata(id: CacheId): Readonly<Record<string, string>> {
@@ -222,7 +229,7 @@ export class OverlayDriver implements Driver {
 
   async cleanup(): Promise<void> {
     for (const place of await unmountBelow(this.#home)) {
-      if (place.endsWith("/merged")) removeTreeAt(place);
+      if (place.endsWith("/merged")) removeMountPoint(place);
     }
   }
 

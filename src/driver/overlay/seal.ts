@@ -39,7 +39,7 @@ export function sealOverlay(
   const dir = `${request.staging}/layer`;
   using tree = RootedDir.open(source);
   // Nothing lies below a base layer: it has nothing to hide, and its devices would show.
-  if (parents.length > 0) {
+  if (parents.length > 0 && changeset.whiteouts.length + changeset.opaques.length > 0) {
     using below = view(parents);
     writeWhiteouts({ tree, changeset, below });
   }

@@ -16,6 +16,7 @@ import type { CacheId } from "../../core/ids.ts";
 import type { Timespec } from "../../core/file_stat.ts";
 import { copyTree } from "../../host/copy_tree.ts";
 import { syncDir } from "../../host/durable.ts";
+import { fromOsError } from "../../host/errno.ts";
 import { ensureDir, pathExists, realPath, removeTreeAt, renamePath } from "../../host/files.ts";
 import { fileSystemOf } from "../../host/fs_info.ts";
 import { effectiveUser } from "../../host/process.ts";
@@ -39,7 +40,7 @@ import type {
 } from "../driver.ts";
 import { makeDirectory } from "../layer_directory.ts";
 import { unmountBelow } from "../mounting.ts";
-import { refuseOptions, refuseStorageOptions, requireAbsent, requireLayer, topOf } from "../requests.ts";
+import { attempt, refuseOptions, refuseStorageOptions, requireAbsent, requireLayer, topOf } from "../requests.ts";
 import { readBaseline, removeBaseline, writeBaseline } from "./baseline.ts";
 
 const HOME_MODE = 0o710;
@@ -68,8 +69,10 @@ export class VfsDriver implements Driver {
   constructor(spec: DriverSpec) {
     refuseOptions(spec);
     this.spec = spec;
-    for (const dir of ["", "/dir", "/baselines"]) ensureDir(`${spec.home}${dir}`, HOME_MODE);
-    this.#home = realPath(spec.home);
+    this.#home = attempt(`open the driver's home "${spec.home}"`, () => {
+      for (const dir of ["", "/dir", "/baselines"]) ensureDir(`${spec.home}${dir}`, HOME_MODE);
+      return realPath(spec.home);
+    });
     this.capabilities = {
       mounts: "yes",
       readOnlyMounts: "trusted",
@@ -93,17 +96,7 @@ export class VfsDriver implements Driver {
 
   seal(request: SealRequest): SealedLayer {
     const { changeset, cacheId } = request;
-    const dir = `${request.staging}/layer`;
-    const bare = `${request.staging}/tree`;
-    const parent = request.parents[0];
-    if (parent === undefined) {
-      renamePath(bare, dir, { replace: "never" });
-    } else {
-      this.#copyLayer(parent, dir);
-      using tree = RootedDir.open(bare);
-      using into = RootedDir.open(dir);
-      mergeChangeset({ changeset, tree, into });
-    }
+    const dir = attempt(`seal layer ${cacheId}`, () => this.#sealTree(request));
     return { cacheId, dir, sizeBytes: changeset.sizeBytes };
   }
 
@@ -113,7 +106,7 @@ export class VfsDriver implements Driver {
   publish(sealed: SealedLayer): void {
     const target = this.locate(sealed.cacheId);
     requireAbsent(target);
-    renamePath(sealed.dir, target.dir, { replace: "never" });
+    attempt(`publish layer ${sealed.cacheId}`, () => renamePath(sealed.dir, target.dir, { replace: "never" }));
   }
 
   syncHome(): void {
@@ -125,20 +118,21 @@ export class VfsDriver implements Driver {
   }
 
   openTree(location: LayerLocation): RootedDir {
-    return RootedDir.open(location.dir);
+    return attempt(`read layer ${location.cacheId}`, () => RootedDir.open(location.dir));
   }
 
   createReadWrite(id: CacheId, parent: CacheId | undefined, options: CreateOptions = {}): void {
     refuseStorageOptions(options);
     requireAbsent(this.locate(id));
     const { dir } = this.locate(id);
-    if (parent === undefined) return makeDirectory(dir, LAYER_MODE);
+    const below = parent === undefined ? undefined : requireLayer(this.locate(parent));
     try {
-      this.#copyLayer(requireLayer(this.locate(parent)), dir);
-      writeBaseline(this.#baselineOf(id), parent);
+      if (below === undefined) return makeDirectory(dir, LAYER_MODE);
+      this.#copyLayer(below, dir);
+      writeBaseline(this.#baselineOf(id), below.cacheId);
     } catch (error) {
       removeTreeAt(dir);
-      throw error;
+      throw fromOsError(error, `create writable layer ${id}`);
     }
   }
 
@@ -167,8 +161,10 @@ export class VfsDriver implements Driver {
   async remove(id: CacheId): Promise<void> {
     const { dir } = this.locate(id);
     await unmountBelow(dir);
-    removeBaseline(this.#baselineOf(id));
-    removeTreeAt(dir);
+    attempt(`remove layer ${id}`, () => {
+      removeBaseline(this.#baselineOf(id));
+      removeTreeAt(dir);
+    });
   }
 
   metadata(id: CacheId): Readonly<Record<string, string>> {
@@ -182,6 +178,22 @@ export class VfsDriver implements Driver {
   /** Unmounts what others mounted inside the layers; the driver itself mounts nothing. */
   async cleanup(): Promise<void> {
     await unmountBelow(this.#home);
+  }
+
+  /** Turns the bare tree into a whole one; returns where it is. */
+  #sealTree({ staging, changeset, parents }: SealRequest): string {
+    const dir = `${staging}/layer`;
+    const bare = `${staging}/tree`;
+    const [parent] = parents;
+    if (parent === undefined) {
+      renamePath(bare, dir, { replace: "never" });
+      return dir;
+    }
+    this.#copyLayer(parent, dir);
+    using tree = RootedDir.open(bare);
+    using into = RootedDir.open(dir);
+    mergeChangeset({ changeset, tree, into });
+    return dir;
   }
 
   #copyLayer(from: LayerLocation, dir: string): void {

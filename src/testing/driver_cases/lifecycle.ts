@@ -5,7 +5,7 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { hasCode } from "../../core/errors.ts";
+import { hasCode, isStrataError } from "../../core/errors.ts";
 import { randomCacheId } from "../../core/ids.ts";
 import { listNames, pathExists } from "../../host/files.ts";
 import { RootedDir } from "../../host/rooted_dir.ts";
@@ -161,6 +161,8 @@ async function missingLayer({ driver }: DriverContext): Promise<void> {
   assert.equal(driver.exists(id), false);
   await assert.rejects(async () => await driver.get(id), (error) => hasCode(error, "NOT_FOUND"));
   assert.throws(() => driver.createReadWrite(randomCacheId(), id), (error) => hasCode(error, "NOT_FOUND"));
+  assert.throws(() => driver.openTree(driver.locate(id)), isStrataError);
+  assert.throws(() => driver.view([driver.locate(id)]), isStrataError);
   await driver.put(id);
 }
 
