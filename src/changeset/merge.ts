@@ -4,8 +4,8 @@
  * what the layer hides is removed, then its objects move over. The staged tree is used up.
  *
  * Objects are renamed; where the target is another mount they are copied, hard links of the layer included. Directories
- * that both have are merged: one with a member of its own brings its metadata, an implied one leaves it. Times of
- * directories come last, since filling them changes their times.
+ * that both have are merged and get the layer's metadata; an implied one has been given that of the directory below.
+ * Times of directories come last, since filling them changes their times.
  *
  * @module
  */
@@ -50,23 +50,21 @@ function removeHidden({ changeset, into }: MergeRequest): void {
   for (const path of hidden) into.removeTree(path);
 }
 
-/** What mkfs or the security policy put on every directory is not the layer's to remove. */
+/** What the machine's security policy put on a directory is not the layer's to remove. */
 const POLICY_XATTR = "security.selinux";
 
 class Merge {
   readonly #tree: RootedDir;
   readonly #into: RootedDir;
-  readonly #implied: ReadonlySet<LayerPath>;
   /** Directories whose metadata is put right at the end, with what it is to be. */
   readonly #dirs: { readonly path: LayerPath; readonly stat: FileStat; readonly origin: "merged" | "copied" }[] = [];
   /** Where objects with several names were copied to. */
   readonly #copies = new Map<string, LayerPath>();
   #renames: "possible" | "cross mounts" = "possible";
 
-  constructor({ changeset, tree, into }: MergeRequest) {
+  constructor({ tree, into }: MergeRequest) {
     this.#tree = tree;
     this.#into = into;
-    this.#implied = new Set(changeset.impliedDirs);
   }
 
   run(): void {
@@ -131,14 +129,12 @@ class Merge {
   }
 
   #finishDir({ path, stat, origin }: { path: LayerPath; stat: FileStat; origin: "merged" | "copied" }): void {
-    if (origin === "copied" || !this.#implied.has(path)) {
-      if (origin === "merged") this.#removeXattrs(path);
-      copyMetadata(this.#route, { source: path, target: path, stat });
-    }
+    if (origin === "merged") this.#removeXattrs(path);
+    copyMetadata(this.#route, { source: path, target: path, stat });
     this.#into.setTimes(path, stat);
   }
 
-  /** A directory's member replaces all attributes of the directory below, as an upper directory does in a mount. */
+  /** The layer's directory replaces all attributes of the one below, as an upper directory does in a mount. */
   #removeXattrs(path: LayerPath): void {
     const staged = this.#tree.xattrs(path);
     for (const name of this.#into.xattrs(path).keys()) {

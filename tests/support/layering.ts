@@ -23,6 +23,7 @@ import { REPLAYS_MAX } from "../../src/core/limits.ts";
 import { copyTree } from "../../src/host/copy_tree.ts";
 import { RootedDir } from "../../src/host/rooted_dir.ts";
 import type { TarEntry, TarEntryType } from "../../src/tar/entry.ts";
+import { TarReader } from "../../src/tar/reader.ts";
 
 /** A member with its content. */
 export interface Member {
@@ -108,6 +109,38 @@ export function unpackAll(unpacker: Unpacker, members: readonly Member[]): Chang
   return unpacker.finish();
 }
 
+/** Gives an archive to an unpacker, through the reader. */
+export function unpackArchive(unpacker: Unpacker, archive: Uint8Array): Changeset {
+  const reader = new TarReader({
+    segment() {},
+    entry: (entry: TarEntry) => unpacker.entry(entry),
+    data: (bytes: Uint8Array) => unpacker.data(bytes),
+    endEntry: () => unpacker.endEntry(),
+    end() {},
+  });
+  reader.push(archive);
+  reader.end();
+  return unpacker.finish();
+}
+
+/** An archive's members. */
+export function membersOf(archive: Uint8Array): Member[] {
+  const members: { entry: TarEntry; content: Uint8Array }[] = [];
+  const reader = new TarReader({
+    segment() {},
+    entry: (entry) => void members.push({ entry, content: new Uint8Array(0) }),
+    data(bytes) {
+      const last = members[members.length - 1]!;
+      last.content = Uint8Array.from([...last.content, ...bytes]);
+    },
+    endEntry() {},
+    end() {},
+  });
+  reader.push(archive);
+  reader.end();
+  return members;
+}
+
 /** The path, for tests. */
 export function at(path: string): LayerPath {
   return parseLayerPath(fromText(path));
@@ -133,7 +166,12 @@ export class Layering implements Disposable {
 
   /** Adds a layer on top, and checks that both forms show the same tree. */
   apply(...members: readonly Member[]): Applied {
-    const staged = this.#stage((unpacker) => unpackAll(unpacker, members));
+    return this.applyWith((unpacker) => unpackAll(unpacker, members));
+  }
+
+  /** As {@link Layering.apply}, for a layer that a function feeds. */
+  applyWith(feed: (unpacker: Unpacker) => Changeset): Applied {
+    const staged = this.#stage(feed);
     this.#addToStack(staged.tree, staged.settled);
     this.#merge(staged.tree, staged.settled);
     if (this.#stack.length > 0) assert.deepEqual(this.stacked(), this.tree(), "stacked and merged trees differ");
