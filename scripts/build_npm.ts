@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * First half of `deno task build:npm`: emits the npm package from the one source, and packs it.
+ *
+ * The work is done by `tsc` in a scratch directory, where npm can install the packages that the types need. The target is
+ * ES2022, so that `using` is lowered to what Node 20 runs; the library is ES2023, so that what Node 20 lacks does not
+ * compile. The folders keep their layout, because the tests reach into them.
+ *
+ * @module
+ */
+import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import {
+  CHECKS,
+  type DenoConfig,
+  PACKAGE,
+  packageNames,
+  packageOf,
+  pinnedVersion,
+  readDenoConfig,
+  ROOT,
+  run,
+  ScratchDirectory,
+  TARBALL,
+} from "./npm_project.ts";
+import { importsOf, readSource } from "./source_text.ts";
+
+const SHIPPED = ["src", "mod.ts", "cli.ts"];
+const CHECKING = ["tests", "scripts"];
+const DOCUMENTS = ["README.md", "LICENSE", "CHANGELOG.md"];
+/** `from "x"`, `import "x"` and `import("x")`, as tsc prints them. */
+const SPECIFIER = /((?:\bfrom|\bimport)\s*\(?\s*")([^"\n]+)(")/g;
+
+main();
+
+function main(): void {
+  const config = readDenoConfig();
+  using scratch = new ScratchDirectory();
+  const work = scratch.path;
+  installTools(work, config);
+  compile(work, config);
+  rmSync(join(ROOT, "npm"), { recursive: true, force: true });
+  writePackage(join(work, "package"), config);
+  writeChecks(join(work, "checks"));
+  run([join(work, "node_modules/.bin/publint"), PACKAGE, "--strict"], { cwd: work });
+  checkTypes(work, config);
+  pack();
+}
+
+/** Sources and packages side by side, as tsc wants them. */
+function installTools(work: string, config: DenoConfig): void {
+  for (const path of [...SHIPPED, ...CHECKING]) cpSync(join(ROOT, path), join(work, path), { recursive: true });
+  const dependencies = Object.fromEntries(packageNames(config).map((name) => [name, pinnedVersion(config, name)]));
+  writeJson(join(work, "package.json"), { private: true, type: "module", dependencies });
+  run(["npm", "install", "--no-package-lock", "--no-audit", "--no-fund", "--loglevel=error"], { cwd: work });
+}
+
+/** Two programs: the package with its declarations, and what checks it. */
+function compile(work: string, { compilerOptions }: DenoConfig): void {
+  const common = {
+    ...compilerOptions,
+    target: "es2022",
+    lib: ["es2023", "esnext.disposable"],
+    types: ["node"],
+    module: "nodenext",
+    rewriteRelativeImportExtensions: true,
+    skipLibCheck: true,
+    rootDir: ".",
+  };
+  tsc(work, "package", { compilerOptions: { ...common, outDir: "package", declaration: true }, include: SHIPPED });
+  tsc(work, "checks", {
+    compilerOptions: { ...common, outDir: "checks" },
+    include: CHECKING,
+    exclude: ["tests/interop"],
+  });
+}
+
+function tsc(work: string, name: string, project: unknown): void {
+  const path = join(work, `tsconfig.${name}.json`);
+  writeJson(path, project);
+  run([join(work, "node_modules/.bin/tsc"), "-p", path], { cwd: work });
+}
+
+function writePackage(compiled: string, config: DenoConfig): void {
+  cpSync(compiled, PACKAGE, { recursive: true });
+  for (const name of DOCUMENTS) if (existsSync(join(ROOT, name))) cpSync(join(ROOT, name), join(PACKAGE, name));
+  for (const path of filesIn(PACKAGE, ".d.ts")) rewriteExtensions(path);
+  const cli = join(PACKAGE, "cli.js");
+  writeFileSync(cli, `#!/usr/bin/env node\n${readFileSync(cli, "utf8").replace(/^#!.*\n/, "")}`);
+  chmodSync(cli, 0o755);
+  writeJson(join(PACKAGE, "package.json"), packageJson(config));
+}
+
+function packageJson(config: DenoConfig): unknown {
+  const entry = (name: string) => ({ types: `./${name}.d.ts`, default: `./${name}.js` });
+  return {
+    name: config.name,
+    version: config.version,
+    description:
+      "Keeps the layers of container file systems: tar in, content-addressed, mounted, and tar out byte for byte",
+    license: config.license,
+    keywords: ["container", "oci", "docker", "layer", "overlayfs", "tar", "tar-split"],
+    type: "module",
+    engines: { node: ">=20" },
+    os: ["linux", "darwin"],
+    bin: { strata: "./cli.js" },
+    exports: { ".": entry("mod"), "./testing": entry("src/testing/mod"), "./package.json": "./package.json" },
+    files: ["src", "mod.js", "mod.d.ts", "cli.js", "cli.d.ts", "CHANGELOG.md"],
+    dependencies: Object.fromEntries(importedPackages().map((name) => [name, `^${pinnedVersion(config, name)}`])),
+  };
+}
+
+/** What the emitted code really imports, so that tools of the tests do not become dependencies. */
+function importedPackages(): string[] {
+  const files = [...filesIn(PACKAGE, ".js"), ...filesIn(PACKAGE, ".d.ts")];
+  const found = files.flatMap((path) => importsOf(readSource(path, readFileSync(path, "utf8"))));
+  const packages = found.filter(({ specifier }) => !/^(?:\.|node:)/.test(specifier));
+  return [...new Set(packages.map(({ specifier }) => packageOf(specifier)))].sort();
+}
+
+/** tsc rewrites the extensions of imports in code, and leaves those in declarations. */
+function rewriteExtensions(path: string): void {
+  const rewrite = (_: string, head: string, specifier: string, tail: string) =>
+    head + (specifier.startsWith(".") ? specifier.replace(/\.ts$/, ".js") : specifier) + tail;
+  writeFileSync(path, readFileSync(path, "utf8").replace(SPECIFIER, rewrite));
+}
+
+/** The tests and scripts in JavaScript, beside the files that they read. The package's own code is not among them. */
+function writeChecks(compiled: string): void {
+  for (const folder of CHECKING) {
+    cpSync(join(compiled, folder), join(CHECKS, folder), { recursive: true });
+    cpSync(join(ROOT, folder), join(CHECKS, folder), {
+      recursive: true,
+      filter: (path) => !path.endsWith(".ts"),
+    });
+  }
+}
+
+/** A stranger's program sees every declaration, and all of them stand on what the package brings along. */
+function checkTypes(work: string, { name }: DenoConfig): void {
+  cpSync(PACKAGE, join(work, "node_modules", name), { recursive: true });
+  const imports = [".", "./testing"].map((entry) => `export * from "${name}${entry.slice(1)}";\n`);
+  mkdirSync(join(work, "stranger"));
+  writeFileSync(join(work, "stranger/main.ts"), imports.join(""));
+  tsc(work, "stranger", {
+    compilerOptions: { strict: true, module: "nodenext", target: "es2022", types: ["node"], noEmit: true },
+    include: ["stranger"],
+  });
+}
+
+function pack(): void {
+  run(["npm", "pack", "--silent", "--pack-destination", join(PACKAGE, "..")], { cwd: PACKAGE });
+  const [packed = ""] = readdirSync(join(PACKAGE, "..")).filter((name) => name.endsWith(".tgz"));
+  cpSync(join(PACKAGE, "..", packed), TARBALL);
+  rmSync(join(PACKAGE, "..", packed));
+}
+
+function filesIn(directory: string, suffix: string): string[] {
+  return readdirSync(directory, { recursive: true, encoding: "utf8" })
+    .filter((path) => path.endsWith(suffix)).map((path) => join(directory, path));
+}
+
+function writeJson(path: string, value: unknown): void {
+  writeFileSync(path, `${JSON.stringify(value, undefined, 2)}\n`);
+}

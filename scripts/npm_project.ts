@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * What the scripts around the npm package share: where things lie, what `deno.json` says, how programs are run.
+ *
+ *   npm/package/      what is published
+ *   npm/checks/       the tests and scripts, compiled, for test_npm.ts
+ *   npm/package.tgz   npm/package, packed
+ *
+ * @module
+ */
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import * as v from "valibot";
+
+/** The repository's root. */
+export const ROOT = fileURLToPath(new URL("..", import.meta.url));
+/** The package as it is published. */
+export const PACKAGE = join(ROOT, "npm/package");
+/** The compiled tests and scripts. */
+export const CHECKS = join(ROOT, "npm/checks");
+/** The packed package. */
+export const TARBALL = join(ROOT, "npm/package.tgz");
+
+const DenoJson = v.object({
+  name: v.string(),
+  version: v.string(),
+  license: v.string(),
+  imports: v.record(v.string(), v.string()),
+  compilerOptions: v.record(v.string(), v.boolean()),
+});
+
+/** The parts of `deno.json` that the npm package is made from. */
+export type DenoConfig = v.InferOutput<typeof DenoJson>;
+
+/** Reads `deno.json`. */
+export function readDenoConfig(): DenoConfig {
+  return v.parse(DenoJson, JSON.parse(readFileSync(join(ROOT, "deno.json"), "utf8")));
+}
+
+/**
+ * The version that the import map pins.
+ * @throws {Error} when the package is not in the import map
+ */
+export function pinnedVersion(config: DenoConfig, name: string): string {
+  const target = config.imports[name] ?? "";
+  if (!target.startsWith(`npm:${name}@`)) throw new Error(`Cannot pin ${name}: deno.json names no version of it`);
+  return target.slice(`npm:${name}@`.length);
+}
+
+/** Names of all packages of the import map, without those entries that name a package's inner module. */
+export function packageNames(config: DenoConfig): string[] {
+  return Object.keys(config.imports).filter((name) => packageOf(name) === name);
+}
+
+/** The package that a specifier belongs to. */
+export function packageOf(specifier: string): string {
+  return specifier.split("/").slice(0, specifier.startsWith("@") ? 2 : 1).join("/");
+}
+
+/** Where and how a program is run. */
+export interface RunOptions {
+  readonly cwd: string;
+}
+
+/**
+ * Runs a program with this process's output.
+ * @throws {Error} when it fails
+ */
+export function run(command: readonly string[], { cwd }: RunOptions): void {
+  const [program = "", ...args] = command;
+  const { status, error } = spawnSync(program, args, { cwd, stdio: "inherit" });
+  if (error !== undefined) throw new Error(`Cannot run ${program}: ${error.message}`, { cause: error });
+  if (status !== 0) throw new Error(`Cannot go on: "${command.slice(0, 3).join(" ")}" failed`);
+}
+
+/** A temporary directory that goes away with its scope. */
+export class ScratchDirectory implements Disposable {
+  readonly path: string = mkdtempSync(join(tmpdir(), "strata-npm-"));
+
+  [Symbol.dispose](): void {
+    rmSync(this.path, { recursive: true, force: true });
+  }
+}
