@@ -6,6 +6,7 @@
  */
 import { changes, diffSize, pack } from "./jobs/changes.ts";
 import { decode } from "./jobs/decode.ts";
+import { packDirectory } from "./jobs/pack_directory.ts";
 import { apply, createReadWrite } from "./jobs/read_write.ts";
 import { seal } from "./jobs/seal.ts";
 import { sync } from "./jobs/sync.ts";
@@ -16,7 +17,19 @@ import { verify } from "./jobs/verify.ts";
 export type Report = (bytes: number) => void;
 
 /** Every job. */
-export const JOBS = { apply, changes, createReadWrite, decode, diffSize, pack, seal, sync, unpack, verify } as const;
+export const JOBS = {
+  apply,
+  changes,
+  createReadWrite,
+  decode,
+  diffSize,
+  pack,
+  packDirectory,
+  seal,
+  sync,
+  unpack,
+  verify,
+} as const;
 
 /** Name of a job. */
 export type JobName = keyof typeof JOBS;

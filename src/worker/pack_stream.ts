@@ -1,31 +1,44 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * A layer's changes as a stream of tar bytes, packed in a thread.
+ * Tars that are packed in a thread, as streams.
  *
  * @module
  */
-import { MessageChannel } from "node:worker_threads";
+import { MessageChannel, type MessagePort } from "node:worker_threads";
+import { streamOf } from "../stream/pipe.ts";
 import { chunksFrom, stopChunks } from "./chunk_channel.ts";
 import type { ChangesRequest } from "./jobs/changes.ts";
-import type { WorkerPool } from "./pool.ts";
+import type { PackDirectoryRequest, PackReport } from "./jobs/pack_directory.ts";
+import { WorkerPool } from "./pool.ts";
 
-/** The stream; cancelling it ends the thread's work. */
+/** A layer's changes; cancelling the stream ends the thread's work. */
 export function packStream(pool: WorkerPool, request: ChangesRequest): ReadableStream<Uint8Array> {
+  return streamOf(() => packedChunks((output) => pool.run("pack", { ...request, output }, { transfer: [output] })));
+}
+
+/** A directory of the host, in a thread that lives as long as the stream. */
+export function packDirectoryStream(
+  request: Omit<PackDirectoryRequest, "output">,
+  onEnd: (report: PackReport) => void,
+): ReadableStream<Uint8Array> {
+  return streamOf(async function* () {
+    await using pool = new WorkerPool();
+    yield* packedChunks(async (output) => {
+      onEnd(await pool.run("packDirectory", { ...request, output }, { transfer: [output] }));
+    });
+  });
+}
+
+/** The chunks that a job sends, each in a buffer of its own. */
+async function* packedChunks(start: (output: MessagePort) => Promise<void>): AsyncGenerator<Uint8Array> {
   const { port1, port2 } = new MessageChannel();
-  const packed = pool.run("pack", { ...request, output: port1 }, { transfer: [port1] });
+  const packed = start(port1);
   // The port brings the same error, and to the one who reads.
   packed.catch(() => {});
-  const chunks = chunksFrom(port2);
-  return new ReadableStream({
-    async pull(controller) {
-      const next = await chunks.next();
-      if (!next.done) return controller.enqueue(next.value.slice());
-      stopChunks(port2);
-      await packed;
-      controller.close();
-    },
-    cancel() {
-      stopChunks(port2);
-    },
-  }, { highWaterMark: 0 });
+  try {
+    for await (const chunk of chunksFrom(port2)) yield chunk.slice();
+  } finally {
+    stopChunks(port2);
+  }
+  await packed;
 }
