@@ -72,15 +72,15 @@ export interface DirPlace {
   readonly missing: readonly LayerPath[];
 }
 
-/** A new directory without names in it. */
-export function newDir(times: Times | undefined): DirNode {
-  return { kind: "dir", children: new Map(), times };
+/** A new directory without names in it, implied until it gets its member's times. */
+export function newDir(): DirNode {
+  return { kind: "dir", children: new Map(), times: undefined };
 }
 
 /** The tree's names. */
 export class StagedNames {
   /** The tree's root directory. */
-  readonly root: DirNode = newDir(undefined);
+  readonly root: DirNode = newDir();
   /** Every path that was taken for a directory although the tree did not have it: `Changeset.enteredDirs`. */
   readonly entered = new Set<LayerPath>();
   readonly #redirects: Redirects;

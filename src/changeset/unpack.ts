@@ -23,19 +23,12 @@ import { fromOsError } from "../host/errno.ts";
 import type { RootedDir } from "../host/rooted_dir.ts";
 import type { TarEntry } from "../tar/entry.ts";
 import { MetadataWriter, pathTarget } from "./apply_metadata.ts";
-import type { Changeset, Ownership, PendingLink, Redirects } from "./change.ts";
+import type { Changeset, Ownership, Redirects } from "./change.ts";
 import { Displaced } from "./displaced.ts";
 import { DropReport } from "./drop_report.ts";
 import { FileBody } from "./file_body.ts";
-import {
-  type DirNode,
-  type DirPlace,
-  newDir,
-  type ObjectNode,
-  StagedNames,
-  type StagedNode,
-  type Times,
-} from "./staged_names.ts";
+import { type DirNode, type DirPlace, newDir, type ObjectNode, StagedNames, type StagedNode } from "./staged_names.ts";
+import { IMPLIED_MODE, nodeAt, occupy, type Slot, StagedTree } from "./staged_tree.ts";
 import { roleOf } from "./whiteout.ts";
 
 /** What a layer is unpacked into, and how. */
@@ -50,13 +43,6 @@ export interface UnpackOptions {
   readonly limits?: Limits;
 }
 
-/** A name that a member is about to get. */
-interface Slot {
-  /** Without symlinks in its parents. */
-  readonly path: LayerPath;
-  readonly parent: DirNode;
-}
-
 /** A file whose payload is on its way. */
 interface OpenMember {
   readonly body: FileBody;
@@ -64,9 +50,6 @@ interface OpenMember {
   readonly mode: number;
 }
 
-const IMPLIED_MODE = 0o755;
-/** Before a directory below is known from which to take them. */
-const IMPLIED_TIMES: Times = { atime: { sec: 0, nsec: 0 }, mtime: { sec: 0, nsec: 0 } };
 /** The kernel's split of a device number: 12 and 20 bits. */
 const MAJOR_MAX = 0xfff;
 const MINOR_MAX = 0xf_ffff;
@@ -78,6 +61,7 @@ export class Unpacker implements Disposable {
   readonly #ownership: Ownership;
   readonly #limits: Limits;
   readonly #names: StagedNames;
+  readonly #staged: StagedTree;
   readonly #displaced: Displaced;
   readonly #report = new DropReport();
   readonly #metadata: MetadataWriter;
@@ -96,6 +80,7 @@ export class Unpacker implements Disposable {
     this.#limits = limits;
     this.#names = new StagedNames(redirects);
     this.#displaced = new Displaced(tree, displaced, { redirected: redirects.size > 0 });
+    this.#staged = new StagedTree({ tree, names: this.#names, displaced: this.#displaced, ownership, limits });
     const self = tree.stat(ROOT) ?? { uid: 0, gid: 0 };
     this.#metadata = new MetadataWriter({ ownership, report: this.#report, self });
   }
@@ -139,7 +124,7 @@ export class Unpacker implements Disposable {
     return this.#guarded(() => {
       const enteredDirs = [...this.#names.entered];
       const lost = this.#displaced.finish(this.#names);
-      return { ...this.#finishNames(), enteredDirs, lost, ...this.#summary() };
+      return { ...this.#staged.finish(), enteredDirs, lost, ...this.#summary() };
     });
   }
 
@@ -160,19 +145,6 @@ export class Unpacker implements Disposable {
     };
   }
 
-  #finishNames(): Pick<Changeset, "impliedDirs" | "pendingLinks"> {
-    const impliedDirs: LayerPath[] = [];
-    const pendingLinks: PendingLink[] = [];
-    for (const [path, node] of this.#names.walk()) {
-      if (node.kind === "pending") pendingLinks.push({ path, target: node.target });
-      if (node.kind !== "dir") continue;
-      if (node.times === undefined) impliedDirs.push(path);
-      if (node.times === undefined && path === ROOT) this.#applyImplied(ROOT);
-      this.#tree.setTimes(path, node.times ?? IMPLIED_TIMES);
-    }
-    return { impliedDirs, pendingLinks };
-  }
-
   #begin(entry: TarEntry): void {
     if (entry.type === "global") return;
     if (entry.name === "") this.#refuse("its name is empty");
@@ -181,10 +153,10 @@ export class Unpacker implements Disposable {
       case "object":
         return role.path === ROOT ? this.#root(entry) : this.#object(entry, role.path);
       case "whiteout":
-        this.#whiteouts.add(this.#slotAt(role.path).path);
+        this.#whiteouts.add(this.#staged.slotAt(role.path).path);
         return;
       case "opaque":
-        this.#opaques.add(this.#enter(role.dir).path);
+        this.#opaques.add(this.#staged.enter(role.dir).path);
         return;
       case "ignored":
         return;
@@ -205,14 +177,14 @@ export class Unpacker implements Disposable {
       case "block":
         return this.#device(entry, name);
       case "fifo":
-        return this.#node(entry, this.#freeSlot(name), "fifo");
+        return this.#node(entry, this.#staged.freeSlot(name), "fifo");
       default:
         this.#refuse(`its type ${typeName(entry.typeFlag)} is unknown`);
     }
   }
 
   #file(entry: TarEntry, name: LayerPath): void {
-    const slot = this.#freeSlot(name);
+    const slot = this.#staged.freeSlot(name);
     const mode = this.#metadata.modeOf(entry);
     // The owner takes the set-id bits away again, so they come after it.
     const file = this.#tree.create(slot.path, mode & 0o1777);
@@ -237,16 +209,16 @@ export class Unpacker implements Disposable {
   }
 
   #dir(entry: TarEntry, name: LayerPath): void {
-    const slot = this.#slotAt(name);
+    const slot = this.#staged.slotAt(name);
     const there = nodeAt(slot);
     if (there?.kind === "dir") return this.#applyDir(entry, { path: slot.path, node: there });
     if (there !== undefined) {
-      this.#vacate(slot);
+      this.#staged.vacate(slot);
       // What was there had replaced the directory below, and so all that shows from below inside it.
       this.#opaques.add(slot.path);
     }
     this.#tree.mkdir(slot.path, IMPLIED_MODE);
-    const node = newDir(undefined);
+    const node = newDir();
     occupy(slot, node);
     this.#applyDir(entry, { path: slot.path, node });
   }
@@ -264,7 +236,7 @@ export class Unpacker implements Disposable {
     if (target === "") this.#refuse("it is a symlink without a target");
     if (target.length > SYMLINK_BYTES_MAX) this.#refuse(`its target is longer than ${SYMLINK_BYTES_MAX} bytes`);
     if (target.includes("\0")) this.#refuse("its target contains a NUL byte");
-    const slot = this.#freeSlot(name);
+    const slot = this.#staged.freeSlot(name);
     this.#tree.symlink(slot.path, target);
     occupy(slot, { kind: "symlink", target });
     this.#metadata.apply(pathTarget(this.#tree, slot.path), entry, undefined);
@@ -276,11 +248,11 @@ export class Unpacker implements Disposable {
     if (role.kind !== "object") this.#refuse(`it is a hard link to the whiteout "${display(entry.linkName)}"`);
     const targetDir = this.#names.resolveDir(parentOf(role.path));
     const target = joinPath(targetDir.path, baseOf(role.path));
-    const slot = this.#slotAt(name);
+    const slot = this.#staged.slotAt(name);
     if (role.path === ROOT || target === slot.path) this.#refuse("it is a hard link to itself or to the root");
     if (isWithin(target, slot.path)) this.#refuse("it is a hard link to what it replaces");
     const node = this.#linkTarget(targetDir, target);
-    if (nodeAt(slot) !== undefined) this.#vacate(slot);
+    if (nodeAt(slot) !== undefined) this.#staged.vacate(slot);
     if (node.kind !== "pending" && node.kind !== "absent") this.#tree.link(target, slot.path);
     else if (node.kind === "absent") this.#leaveOut(entry, slot);
     occupy(slot, node);
@@ -301,7 +273,7 @@ export class Unpacker implements Disposable {
     if (entry.type === "char" && major === 0 && minor === 0) {
       this.#refuse("a character device 0:0 is overlayfs's mark for a removed file");
     }
-    const slot = this.#freeSlot(name);
+    const slot = this.#staged.freeSlot(name);
     if (this.#ownership === "archive") return this.#node(entry, slot, entry.type === "char" ? "char" : "block");
     this.#leaveOut(entry, slot);
     occupy(slot, { kind: "absent" });
@@ -322,47 +294,6 @@ export class Unpacker implements Disposable {
     this.#report.add({ entry: this.#entryName, attribute: entry.type, reason: "only root may make devices" });
   }
 
-  #freeSlot(name: LayerPath): Slot {
-    const slot = this.#slotAt(name);
-    if (nodeAt(slot) !== undefined) this.#vacate(slot);
-    return slot;
-  }
-
-  #slotAt(name: LayerPath): Slot {
-    const { path: dir, nearest } = this.#enter(parentOf(name));
-    const path = joinPath(dir, baseOf(name));
-    if (path.length >= this.#limits.pathBytesMax) this.#refuse("its path is too long once symlinks are followed");
-    return { path, parent: nearest };
-  }
-
-  #vacate(slot: Slot): void {
-    const node = nodeAt(slot);
-    if (node === undefined) return;
-    this.#displaced.remove(slot.path, node);
-    slot.parent.children.delete(baseOf(slot.path));
-  }
-
-  /** The directory that a path means, made where it is missing. */
-  #enter(path: LayerPath): DirPlace {
-    const place = this.#names.resolveDir(path);
-    if (place.missing.length === 0) return place;
-    let nearest = place.nearest;
-    for (const missing of place.missing) {
-      if (missing.length >= this.#limits.pathBytesMax) this.#refuse("its path is too long once symlinks are followed");
-      this.#tree.mkdir(missing, IMPLIED_MODE);
-      this.#applyImplied(missing);
-      const node = newDir(undefined);
-      nearest.children.set(baseOf(missing), node);
-      nearest = node;
-    }
-    return { path: place.path, nearest, missing: [] };
-  }
-
-  #applyImplied(dir: LayerPath): void {
-    if (this.#ownership === "archive") this.#tree.setOwner(dir, 0, 0);
-    if (dir === ROOT) this.#tree.setMode(ROOT, IMPLIED_MODE);
-  }
-
   #refuse(why: string): never {
     throw new StrataError("INVALID_ARCHIVE", `Cannot unpack "${this.#entryName}": ${why}; have the layer rebuilt`, {
       stage: "unpack",
@@ -377,14 +308,6 @@ export class Unpacker implements Disposable {
       throw fromOsError(error, `unpack "${this.#entryName}"`);
     }
   }
-}
-
-function nodeAt(slot: Slot): StagedNode | undefined {
-  return slot.parent.children.get(baseOf(slot.path));
-}
-
-function occupy(slot: Slot, node: StagedNode): void {
-  slot.parent.children.set(baseOf(slot.path), node);
 }
 
 /** Whether the tar-split refers to the content by name; a sparse member's is kept raw. */

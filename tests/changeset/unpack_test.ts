@@ -310,7 +310,6 @@ describe("Unpacker: refusals", () => {
     ["a hard link that replaces its target's directory", file("d/f", "f"), hardlink("d", "d/f")],
     ["a whiteout below a file", file("f"), file("f/.wh.x")],
     ["a hard link to a lower file as a parent", hardlink("h", "f"), file("h/x")],
-    ["a path that symlinks make too long", ...longPath()],
   ];
   for (const [what, ...members] of REFUSED) {
     it(`refuses ${what}`, () => {
@@ -320,6 +319,11 @@ describe("Unpacker: refusals", () => {
       });
     });
   }
+
+  it("refuses a path that symlinks make too long", () => {
+    using layers = new Layering();
+    assert.throws(() => stage(layers, ...longPath()), (error) => hasCode(error, "LIMIT_EXCEEDED"));
+  });
 
   it("names an unknown type by its flag", () => {
     using layers = new Layering();

@@ -6,7 +6,7 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Changeset, Ownership, Redirects } from "../../src/changeset/change.ts";
@@ -21,6 +21,7 @@ import { inodeKey } from "../../src/core/file_stat.ts";
 import { joinPath, type LayerPath, parentOf, parseLayerPath, ROOT } from "../../src/core/layer_path.ts";
 import { REPLAYS_MAX } from "../../src/core/limits.ts";
 import { copyTree } from "../../src/host/copy_tree.ts";
+import { removeTreeAt } from "../../src/host/files.ts";
 import { RootedDir } from "../../src/host/rooted_dir.ts";
 import type { TarEntry, TarEntryType } from "../../src/tar/entry.ts";
 import { TarReader } from "../../src/tar/reader.ts";
@@ -161,7 +162,7 @@ export class Layering implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    rmSync(this.dir, { recursive: true, force: true });
+    removeTreeAt(this.dir);
   }
 
   /** Adds a layer on top, and checks that both forms show the same tree. */
