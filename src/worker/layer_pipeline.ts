@@ -91,6 +91,7 @@ export class LayerPipeline implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#members.unpacker[Symbol.dispose]();
     this.#splitFile.close();
     this.#tree.close();
     this.#displaced.close();

@@ -10,6 +10,7 @@
  */
 import type { DiffId } from "../core/digest.ts";
 import { StrataError } from "../core/errors.ts";
+import { REPLAYS_MAX } from "../core/limits.ts";
 import type { Changeset, Ownership, Redirects } from "../changeset/change.ts";
 import { settle } from "../changeset/settle.ts";
 import type { TreeView } from "../changeset/tree_view.ts";
@@ -42,12 +43,17 @@ export interface Settled {
  * @throws {StrataError} `INVALID_ARCHIVE` when the layer does not fit the tree below
  */
 export async function settleLayer(layer: Unsettled): Promise<Settled> {
-  const outcome = settleOnce(layer);
-  if (outcome.kind === "settled") return { changeset: outcome.changeset, paths: "own" };
-  const changeset = await replay(layer, outcome.redirects);
-  const again = settleOnce({ ...layer, changeset });
-  if (again.kind === "replay") throw cannotSettle(layer.diffId);
-  return { changeset: again.changeset, paths: "redirected" };
+  let { changeset } = layer;
+  let redirects: Redirects | undefined;
+  for (let replays = 0; replays <= REPLAYS_MAX; replays++) {
+    const outcome = settleOnce({ ...layer, changeset }, redirects);
+    if (outcome.kind === "settled") {
+      return { changeset: outcome.changeset, paths: redirects === undefined ? "own" : "redirected" };
+    }
+    redirects = outcome.redirects;
+    changeset = await replay(layer, redirects);
+  }
+  throw cannotSettle(layer.diffId);
 }
 
 /** The refusal of a layer whose paths cannot be given back on the layers below it. */
@@ -59,9 +65,12 @@ export function cannotSettle(diffId: DiffId): StrataError {
   );
 }
 
-function settleOnce({ staged, changeset, below, ownership }: Unsettled): ReturnType<typeof settle> {
+function settleOnce(
+  { staged, changeset, below, ownership }: Unsettled,
+  redirects: Redirects | undefined,
+): ReturnType<typeof settle> {
   using tree = RootedDir.open(staged.treeDir);
-  return settle({ changeset, tree, below, ownership });
+  return settle({ changeset, tree, below, ownership, ...(redirects === undefined ? {} : { redirects }) });
 }
 
 /** Makes the staged layer again from its own tar-split and tree, its members going where the redirects say. */

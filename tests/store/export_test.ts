@@ -50,6 +50,7 @@ const ODD: Readonly<Record<string, Uint8Array>> = {
     file("lib/new", "through the link"),
     file("lib/a", "over the lower one"),
   ]),
+  "parents that are symlinks below, one behind the other": layerTar([file("way/in/new", "far away")]),
   "a hard link to a file below": layerTar([hardlink("b", "usr/lib/a")]),
   "whiteouts with a body": archive(
     rawMember({ name: "usr/.wh.lib" }, "body"),
