@@ -12,8 +12,8 @@
  *
  * const tar = new Uint8Array(10240); // an empty archive: two blocks of zeros, and padding
  * const layer = await store.register(new Blob([tar]).stream());
- * const back = await new Response(store.export(layer.chainId)).bytes();
- * console.log(layer.diffId, back.length); // sha256:84ff92691f909a05b224e1c56abb4864f01b4f8e3c854e4bb4c7baf1d3f6d652 10240
+ * const back = await new Response(store.export(layer.chainId)).arrayBuffer();
+ * console.log(layer.diffId, back.byteLength); // sha256:84ff92691f909a05b224e1c56abb4864f01b4f8e3c854e4bb4c7baf1d3f6d652 10240
  * ```
  *
  * @module
