@@ -12,6 +12,7 @@
 import { chainOn } from "../core/chain_id.ts";
 import type { ChainId, DiffId } from "../core/digest.ts";
 import { StrataError } from "../core/errors.ts";
+import { fromOsError } from "../host/errno.ts";
 import type { ImageId } from "../metadata/image_config.ts";
 import { formatImageName, type ImageName, parseImageName } from "../metadata/image_name.ts";
 import { type StoreContext, underLock } from "../store/context.ts";
@@ -85,7 +86,14 @@ export async function loadImage(
   await using open = await openSource(context, source, options.signal);
   const images = renamed(readImages(open.files, platform), name);
   const loaded: LoadedImage[] = [];
-  for (const image of images) loaded.push(await new ImageLoad(context, { files: open.files, image, options }).run());
+  for (const image of images) {
+    const load = new ImageLoad(context, { files: open.files, image, options });
+    try {
+      loaded.push(await load.run());
+    } catch (error) {
+      throw fromOsError(error, `load image ${image.imageId} from "${open.files.shownAs}"`);
+    }
+  }
   return loaded;
 }
 

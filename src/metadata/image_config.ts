@@ -12,10 +12,13 @@ import { type ChainId, type DiffId, type Digest, digestOf, parseDiffId, parseDig
 import { parseJson } from "./json_document.ts";
 import { parsedText } from "./record_file.ts";
 
+/** @internal */
 declare const imageId: unique symbol;
+/** @internal */
+type Brand = { readonly [imageId]: true };
 
 /** Digest of an image's config. */
-export type ImageId = Digest & { readonly [imageId]: true };
+export type ImageId = Digest & Brand;
 
 /** What an image's config says. */
 export interface ImageConfig {

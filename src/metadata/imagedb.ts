@@ -244,7 +244,9 @@ function requireConfig(bytes: Uint8Array): void {
 
 function readConfigBytes(path: string, context: ReadContext): Uint8Array | undefined {
   try {
-    return readBytes(path, { max: JSON_BYTES_MAX });
+    const bytes = readBytes(path, { max: JSON_BYTES_MAX });
+    // Not the Buffer itself: its `slice` does not copy, which a caller of a Uint8Array does not expect.
+    return bytes && new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   } catch (error) {
     if (hasCode(error, "LIMIT_EXCEEDED")) throw corruptFile(path, "is larger than any image config", context);
     throw fromOsError(error, context.action);

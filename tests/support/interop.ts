@@ -33,6 +33,19 @@ export function needsFolder(path: string): InteropOptions {
   return unlessMissing(existsSync(path) ? undefined : `no folder "${path}"; set STRATA_SHARED to where it lies`);
 }
 
+/**
+ * Options for tests on a real image that compare with other programs, as root: `STRATA_REAL_IMAGE` names a directory
+ * that holds it in three formats, as `image.docker.tar`, `image.oci` and `image.oci.tar`.
+ * @throws {Error} when something is missing although `STRATA_INTEROP=required`
+ */
+export function needsRealImage(...programs: string[]): InteropOptions {
+  if (process.geteuid?.() !== 0) return unlessMissing("mounting and owners need root");
+  if (process.env["STRATA_REAL_IMAGE"] === undefined) {
+    return unlessMissing("STRATA_REAL_IMAGE does not name a directory with a real image");
+  }
+  return needsPrograms(...programs);
+}
+
 /** A path in the folder that lies beside the repository, or where `STRATA_SHARED` says. */
 export function sharedFolder(path: string): string {
   const shared = process.env["STRATA_SHARED"] ?? fileURLToPath(new URL("../../../shared", import.meta.url));
