@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * All commands, in the order in which help lists them.
+ *
+ * @module
+ */
+import type { TopCommand } from "./command.ts";
+import { apply } from "./commands/apply.ts";
+import { changes } from "./commands/changes.ts";
+import { commit } from "./commands/commit.ts";
+import { create } from "./commands/create.ts";
+import { diff } from "./commands/diff.ts";
+import { diffSize } from "./commands/diff_size.ts";
+import { exists } from "./commands/exists.ts";
+import { exportLayer } from "./commands/export.ts";
+import { images } from "./commands/images.ts";
+import { info } from "./commands/info.ts";
+import { inspect } from "./commands/inspect.ts";
+import { layers } from "./commands/layers.ts";
+import { load } from "./commands/load.ts";
+import { mount } from "./commands/mount.ts";
+import { mounts } from "./commands/mounts.ts";
+import { name } from "./commands/name.ts";
+import { register } from "./commands/register.ts";
+import { rm } from "./commands/rm.ts";
+import { unmount } from "./commands/unmount.ts";
+import { verify } from "./commands/verify.ts";
+
+const LAYERS = [register, layers, inspect, exportLayer, verify, rm, name, exists];
+const WRITABLE = [create, mount, unmount, mounts, changes, diff, diffSize, apply, commit];
+const IMAGES = [load, images];
+const UPKEEP = [info];
+
+/** The command table. */
+export const COMMANDS: readonly TopCommand[] = [
+  ...LAYERS.map((command) => ({ ...command, group: "Layers" }) as const),
+  ...WRITABLE.map((command) => ({ ...command, group: "Writable layers and mounts" }) as const),
+  ...IMAGES.map((command) => ({ ...command, group: "Images" }) as const),
+  ...UPKEEP.map((command) => ({ ...command, group: "Upkeep and insight" }) as const),
+];

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * `strata inspect`.
+ *
+ * @module
+ */
+import type { CommandSpec } from "../command.ts";
+import { EXIT } from "../exit_codes.ts";
+import type { Invocation } from "../invocation.ts";
+import type { Inspection } from "../../../mod.ts";
+
+/** Prints everything known. */
+export const inspect: CommandSpec = {
+  name: "inspect",
+  summary: "Print everything known of layers, as a JSON array",
+  arguments: [{ name: "REF", summary: "a layer or a writable layer", count: "many" }],
+  examples: [
+    { line: "strata inspect base", does: "one layer" },
+    { line: "strata inspect base | jq -r '.[0].driver.data.UpperDir'", does: "where its files are" },
+  ],
+  exitCodes: [EXIT.notFound, EXIT.refused],
+  run,
+};
+
+async function run(invocation: Invocation): Promise<void> {
+  await using store = await invocation.openStore();
+  const inspections = invocation.input.words("REF").map((ref) => store.inspect(ref));
+  await invocation.output.array(inspections.map(documentOf));
+}
+
+function documentOf(inspection: Inspection): object {
+  const { kind, mountCount, driver } = inspection;
+  if (kind === "writable") {
+    const { name, mountId, created, mountLabel, storageOptions, uidMap, gidMap } = inspection.mount;
+    return {
+      kind,
+      name,
+      parent: inspection.parent ?? null,
+      mountId,
+      created: created ?? null,
+      mountLabel: mountLabel ?? null,
+      storageOptions: storageOptions ?? {},
+      uidMap: uidMap ?? [],
+      gidMap: gidMap ?? [],
+      mountCount,
+      driver,
+    };
+  }
+  const { chainId, diffId, parent, cacheId, sizeBytes, created, blob, entryCount, droppedAttributes } =
+    inspection.layer;
+  return {
+    kind,
+    chainId,
+    diffId,
+    parent: parent ?? null,
+    cacheId,
+    size: inspection.chainSizeBytes,
+    diffSize: sizeBytes,
+    created: created ?? null,
+    blob: blob ?? null,
+    entryCount: entryCount ?? null,
+    droppedAttributes: droppedAttributes ?? null,
+    records: inspection.records,
+    usedBy: inspection.usedBy,
+    mountCount,
+    driver,
+  };
+}

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * `strata register`.
+ *
+ * @module
+ */
+import type { RegisterOptions } from "../../../mod.ts";
+import { FILE_ARGUMENT, openArchive } from "../archives.ts";
+import type { CommandSpec } from "../command.ts";
+import { EXIT } from "../exit_codes.ts";
+import type { Invocation } from "../invocation.ts";
+import { RECORD_OPTIONS, recordLayer, recordOptions } from "../records.ts";
+import { loadStrata } from "../strata.ts";
+
+/** Takes a layer in. */
+export const register: CommandSpec = {
+  name: "register",
+  summary: "Take in a layer's tar, and print its ChainID",
+  description: "How the tar is compressed is found by its bytes. A layer that is here already is not kept twice.",
+  arguments: [FILE_ARGUMENT],
+  options: [
+    { name: "parent", value: "REF", summary: "the layer that it sits on" },
+    ...RECORD_OPTIONS,
+    { name: "expect-diff-id", value: "DIGEST", summary: "refuse it unless the uncompressed tar has this digest" },
+    { name: "expect-digest", value: "DIGEST", summary: "refuse it unless the bytes as given have this digest" },
+  ],
+  examples: [
+    { line: "strata register base.tar.gz --name base", does: "take in a base layer" },
+    { line: "curl -L URL | strata register --parent base", does: "take in a layer on top of it" },
+  ],
+  exitCodes: [EXIT.notFound, EXIT.refused, EXIT.noSpace],
+  run,
+};
+
+async function run(invocation: Invocation): Promise<void> {
+  const { input, signal } = invocation;
+  const { parseDiffId, parseDigest } = await loadStrata();
+  const expectedDiffId = input.parsed("expect-diff-id", parseDiffId);
+  const expectedDigest = input.parsed("expect-digest", parseDigest);
+  await using store = await invocation.openStore();
+  const parent = input.text("parent");
+  store.catalog.requireFree(recordOptions(invocation));
+  const expected: RegisterOptions = {
+    ...(parent === undefined ? {} : { parent: store.resolveChain(parent) }),
+    ...(expectedDiffId === undefined ? {} : { expectedDiffId }),
+    ...(expectedDigest === undefined ? {} : { expectedBlob: { digest: expectedDigest } }),
+  };
+  const { stream, sizeBytes } = await openArchive(invocation);
+  await using progress = await invocation.progress({ operation: "register", totalBytes: sizeBytes });
+  const onProgress = (bytes: number): void => progress.add(bytes);
+  const layer = await store.register(stream, { ...expected, signal, onProgress });
+  await progress.succeed();
+  await recordLayer(invocation, store, layer);
+}

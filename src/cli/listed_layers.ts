@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * What `strata layers` lists: records of layers, and writable layers.
+ *
+ * @module
+ */
+import type { CatalogRecord, LayerStore, MountRecord } from "../../mod.ts";
+
+/** A line of the list; the document of the same item. */
+export interface ListedLayer {
+  readonly kind: "layer" | "writable";
+  /** What other commands take as its REF. */
+  readonly id: string;
+  readonly names: readonly string[];
+  /** Of a layer. */
+  readonly chainId: string | null;
+  readonly diffId: string | null;
+  readonly parent: string | null;
+  /** Bytes of the layer alone; nothing is measured for it, so those of writable layers are unknown. */
+  readonly diffSize: number | null;
+  readonly created: string | null;
+  /** `damaged`: a record without a layer that can be used. */
+  readonly state: "ok" | "damaged";
+}
+
+/** The list, and what could not be listed. */
+export interface LayerList {
+  readonly items: readonly ListedLayer[];
+  readonly warnings: readonly string[];
+}
+
+/** Records oldest first, then the writable layers that have none by name. */
+export function listLayers(store: LayerStore): LayerList {
+  const { layers, broken, findings } = store.layers();
+  const { mounts, broken: brokenMounts } = store.rwLayers();
+  const catalog = store.catalog.list();
+  const recorded = new Set<string>();
+  const items = catalog.records.map((record): ListedLayer => {
+    if (record.target.kind === "layer") return recordedLayer(record, layers.get(record.target.chainId));
+    recorded.add(record.target.mountName);
+    return writableLayer(mounts.get(record.target.mountName), record);
+  });
+  for (const mount of mounts.values()) if (!recorded.has(mount.name)) items.push(writableLayer(mount, undefined));
+  const wrong = [...catalog.findings, ...broken, ...findings, ...brokenMounts];
+  return { items, warnings: wrong.map(({ error }) => error.message) };
+}
+
+function recordedLayer(
+  { id, names, target, created }: CatalogRecord,
+  layer: { readonly diffId: string; readonly parent?: string; readonly sizeBytes: number } | undefined,
+): ListedLayer {
+  return {
+    kind: "layer",
+    id,
+    names,
+    chainId: target.kind === "layer" ? target.chainId : null,
+    diffId: layer?.diffId ?? null,
+    parent: layer?.parent ?? null,
+    diffSize: layer?.sizeBytes ?? null,
+    created,
+    state: layer === undefined ? "damaged" : "ok",
+  };
+}
+
+/** At least one of the two is there. */
+function writableLayer(mount: MountRecord | undefined, record: CatalogRecord | undefined): ListedLayer {
+  return {
+    kind: "writable",
+    id: record?.id ?? mount?.name ?? "",
+    names: record?.names ?? [],
+    chainId: null,
+    diffId: null,
+    parent: mount?.parent ?? null,
+    diffSize: null,
+    created: record?.created ?? mount?.created ?? null,
+    state: mount === undefined ? "damaged" : "ok",
+  };
+}

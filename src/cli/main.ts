@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * The command line from words to exit code. Nothing here ends the process but a second signal, so tests call it as it is.
+ *
+ * @module
+ */
+import process from "node:process";
+import { CommanderError } from "commander";
+import { COMMANDS } from "./command_table.ts";
+import { EnvironmentError, OutputClosed } from "./errors.ts";
+import { EXIT } from "./exit_codes.ts";
+import { failureOf, traceOf } from "./failure.ts";
+import { resolveGlobals, scanGlobals } from "./globals.ts";
+import { Invocation } from "./invocation.ts";
+import type { CliIo } from "./io.ts";
+import { Log } from "./log.ts";
+import { buildProgram } from "./program.ts";
+import { Interruption } from "./signals.ts";
+
+/** The oldest Node whose features the library uses. Deno states a Node version, too. */
+const NODE_MAJOR_MIN = 20;
+/** Columns of help when the terminal's are unknown. */
+const WIDTH = 100;
+
+/** Runs one command line, without the program's own name, and gives the exit code. */
+export async function main(args: readonly string[], io: CliIo): Promise<number> {
+  using interruption = new Interruption(io);
+  try {
+    requireRuntime(process.versions.node);
+    const code = await runProgram(args, { io, signal: interruption.signal });
+    return interruption.exitCode ?? code;
+  } catch (error) {
+    return await reportFailure(error, { args, io, interruption });
+  }
+}
+
+/**
+ * Refuses a runtime that is too old.
+ * @throws {EnvironmentError}
+ */
+export function requireRuntime(nodeVersion: string): void {
+  if (Number.parseInt(nodeVersion, 10) >= NODE_MAJOR_MIN) return;
+  throw new EnvironmentError(`Cannot run on Node ${nodeVersion}: it is too old`, {
+    hint: `Use Node ${NODE_MAJOR_MIN} or later, or Deno 2.9 or later`,
+  });
+}
+
+interface Run {
+  readonly io: CliIo;
+  readonly signal: AbortSignal;
+}
+
+async function runProgram(args: readonly string[], { io, signal }: Run): Promise<number> {
+  const printed = { stdout: "", stderr: "" };
+  let exitCode: number = EXIT.ok;
+  const program = buildProgram(COMMANDS, {
+    width: WIDTH,
+    write: (text, to) => void (printed[to] += text),
+    async onCommand(spec, { input, globals }) {
+      const invocation = new Invocation({ io, signal, input, globals: resolveGlobals(globals, io.env) });
+      exitCode = await spec.run(invocation) ?? EXIT.ok;
+    },
+  });
+  try {
+    await program.parseAsync(args, { from: "user" });
+    return exitCode;
+  } catch (error) {
+    if (!(error instanceof CommanderError) || !isHelp(error)) throw error;
+    await io.stdout.write(printed.stdout);
+    await io.stderr.write(printed.stderr);
+    return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+  }
+}
+
+/** Help and version end the parser as errors do. */
+function isHelp({ code }: CommanderError): boolean {
+  return ["commander.help", "commander.helpDisplayed", "commander.version"].includes(code);
+}
+
+interface Failed {
+  readonly args: readonly string[];
+  readonly io: CliIo;
+  readonly interruption: Interruption;
+}
+
+async function reportFailure(error: unknown, { args, io, interruption }: Failed): Promise<number> {
+  if (error instanceof OutputClosed) return EXIT.ok;
+  const globals = scanGlobals(args);
+  const log = new Log(io.stderr, { globals, env: io.env });
+  if (globals.logLevel === "debug") await io.stderr.write(`${traceOf(error)}\n`).catch(() => {});
+  // What failed because of the signal is no failure of its own.
+  if (interruption.exitCode !== undefined) return interruption.exitCode;
+  const failure = failureOf(error);
+  await log.failure(failure);
+  return failure.exitCode;
+}
