@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { MountRecord } from "../metadata/mounts.ts";
+import { type MountRecord, parseMountName } from "../metadata/mounts.ts";
 import { ingest } from "../worker/ingest.ts";
 import type { StoreContext } from "./context.ts";
 import { mountTarget, unmountTarget } from "./mount.ts";
@@ -19,9 +19,23 @@ export interface ApplyDiffOptions {
 /**
  * Applies a tar, compressed or not, and gives the bytes it brought. It is unpacked beside the layer first, so that a
  * bad archive changes nothing.
- * @throws {StrataError} `INVALID_ARCHIVE`, `LIMIT_EXCEEDED`, `NO_SPACE`, `ABORTED`
+ * @throws {StrataError} `NOT_FOUND`, `INVALID_ARCHIVE`, `LIMIT_EXCEEDED`, `NO_SPACE`, `ABORTED`
  */
 export async function applyDiff(
+  context: StoreContext,
+  name: string,
+  request: ApplyDiffOptions & { readonly stream: ReadableStream<Uint8Array> },
+): Promise<number> {
+  try {
+    return await applyTo(context, context.mounts.read(parseMountName(name)), request);
+  } catch (error) {
+    // Who takes a stream owns it, also when it never came to be read.
+    if (!request.stream.locked) await request.stream.cancel(error).catch(() => {});
+    throw error;
+  }
+}
+
+async function applyTo(
   context: StoreContext,
   record: MountRecord,
   request: ApplyDiffOptions & { readonly stream: ReadableStream<Uint8Array> },

@@ -48,11 +48,6 @@ export class Handles {
     this.#holds.remove(layer.chainId);
   }
 
-  /** The layers that have handles in this process. */
-  chainIds(): Iterable<ChainId> {
-    return this.#out.keys();
-  }
-
   /** How many handles of a layer are out in this process. */
   count(chainId: ChainId): number {
     return this.#out.get(chainId)?.size ?? 0;

@@ -134,8 +134,8 @@ export class LayerStore implements AsyncDisposable {
    * Removes a writable layer with its changes, and the layers that nothing needs after it, which are returned.
    * @throws {StrataError} `NOT_FOUND`; `IN_USE` when it is mounted
    */
-  releaseRWLayer(name: string, options: ReleaseRWLayerOptions = {}): Promise<DeletedLayer[]> {
-    return releaseRWLayer(this.#context, parseMountName(name), options);
+  async releaseRWLayer(name: string, options: ReleaseRWLayerOptions = {}): Promise<DeletedLayer[]> {
+    return await releaseRWLayer(this.#context, parseMountName(name), options);
   }
 
   /**
@@ -164,8 +164,8 @@ export class LayerStore implements AsyncDisposable {
    * be matched by one {@link LayerStore.unmount}.
    * @throws {StrataError} `NOT_FOUND`, `NOT_PERMITTED`, `NOT_SUPPORTED`
    */
-  mount(ref: string, options: MountOptions = {}): Promise<string> {
-    return mountTarget(this.#context, resolveTarget(this.#context, ref), options);
+  async mount(ref: string, options: MountOptions = {}): Promise<string> {
+    return await mountTarget(this.#context, resolveTarget(this.#context, ref), options);
   }
 
   /**
@@ -186,13 +186,13 @@ export class LayerStore implements AsyncDisposable {
   }
 
   /** What a layer changes of its parent, or of the layer `from`; sorted bytewise. */
-  changes(ref: string, from?: string): Promise<Change[]> {
-    return changes(this.#context, this.resolve(ref), this.#reference(from));
+  async changes(ref: string, from?: string): Promise<Change[]> {
+    return await changes(this.#context, this.resolve(ref), this.#reference(from));
   }
 
   /** Bytes of the files that a layer adds or changes. */
-  diffSize(ref: string, from?: string): Promise<number> {
-    return diffSize(this.#context, this.resolve(ref), this.#reference(from));
+  async diffSize(ref: string, from?: string): Promise<number> {
+    return await diffSize(this.#context, this.resolve(ref), this.#reference(from));
   }
 
   /** The change as a layer's tar: the same bytes for the same trees, on every driver and runtime. */
@@ -205,15 +205,15 @@ export class LayerStore implements AsyncDisposable {
    * @throws {StrataError} `NOT_FOUND`, `INVALID_ARCHIVE`, `LIMIT_EXCEEDED`, `NO_SPACE`, `ABORTED`
    */
   applyDiff(name: string, stream: ReadableStream<Uint8Array>, options: ApplyDiffOptions = {}): Promise<number> {
-    return applyDiff(this.#context, this.#context.mounts.read(parseMountName(name)), { ...options, stream });
+    return applyDiff(this.#context, name, { ...options, stream });
   }
 
   /**
    * Registers what a writable layer changes as a layer on its parent. The writable layer stays.
    * @throws {StrataError} `NOT_FOUND`, `NO_SPACE`, `ABORTED`
    */
-  commit(name: string, options: CommitOptions = {}): Promise<Layer> {
-    return commit(this.#context, this.#context.mounts.read(parseMountName(name)), options);
+  async commit(name: string, options: CommitOptions = {}): Promise<Layer> {
+    return await commit(this.#context, this.#context.mounts.read(parseMountName(name)), options);
   }
 
   /** What the store is and what it can do here. */

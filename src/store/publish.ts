@@ -9,6 +9,7 @@ import type { LayerRecord } from "../metadata/layer_record.ts";
 import type { Staging } from "../metadata/staging.ts";
 import type { WriteLock } from "../metadata/write_lock.ts";
 import { type StoreContext, syncUnlessVolatile, underLock } from "./context.ts";
+import type { HeldLayers } from "./held_layers.ts";
 import type { StagedChainLayer } from "./take_in.ts";
 
 /** Layers to be published, bottom first. */
@@ -17,12 +18,15 @@ export interface PublishRequest {
   readonly staging: Staging;
   /** The stack that the lowest lies on, top first. */
   readonly below: readonly LayerLocation[];
+  /** Gets a hold of the top layer. */
+  readonly held: HeldLayers;
   readonly signal: AbortSignal | undefined;
 }
 
 /**
  * Publishes layers, and gives their records: where another process was first, that one's. The top one is held when this
- * returns; the hold is the caller's to drop.
+ * returns.
+ * @throws {StrataError} `NOT_FOUND` when a layer below was deleted meanwhile
  */
 export async function publishLayers(context: StoreContext, request: PublishRequest): Promise<LayerRecord[]> {
   await syncUnlessVolatile(context, { fileSystems: [request.staging.dir] });
@@ -32,9 +36,10 @@ export async function publishLayers(context: StoreContext, request: PublishReque
 async function publishUnderLock(
   context: StoreContext,
   lock: WriteLock,
-  { staged, below }: PublishRequest,
+  { staged, below, held }: PublishRequest,
 ): Promise<LayerRecord[]> {
   const { driver, layerDb, layout } = context;
+  requireFoundation(context, staged);
   const chosen = placeData(context, staged, below);
   const fresh = chosen.filter(({ layer, record }) => layer.sealed !== undefined && layer.record === record);
   if (fresh.length > 0) {
@@ -45,8 +50,15 @@ async function publishUnderLock(
     await syncUnlessVolatile(context, { dirs: [layout.layersDir, layout.layerDbDir] });
   }
   const top = chosen.at(-1)?.record.chainId;
-  if (top !== undefined) context.holds.add(top);
+  if (top !== undefined) held.add(top);
   return chosen.map(({ record }) => record);
+}
+
+/** The layers that these rely on and that were here before: held without the lock, so another may have been faster. */
+function requireFoundation({ layerDb }: StoreContext, staged: readonly StagedChainLayer[]): void {
+  const parent = staged[0]?.record.parent;
+  if (parent !== undefined) layerDb.read(parent);
+  for (const { record, sealed } of staged) if (sealed === undefined) layerDb.read(record.chainId);
 }
 
 interface Chosen {

@@ -17,6 +17,8 @@ export class References {
     const { layers, broken } = context.layerDb.list();
     const counted = context.mountCounts.list();
     for (const { cacheId, chainId, parent } of layers.values()) {
+      // Handles, and what operations under way rely on.
+      if (context.holds.countOf(chainId) > 0) this.#add(chainId, "this process");
       this.#add(parent, `layer ${chainId}`);
       if (counted.has(cacheId) && mountCount(context, cacheId, "read-only") > 0) this.#add(chainId, "a mount");
     }
@@ -31,7 +33,6 @@ export class References {
     for (const [chainId, holders] of context.holds.liveHolds()) {
       for (const holder of holders) this.#add(chainId, `process ${holder.split("-")[0]}`);
     }
-    for (const chainId of context.handles.chainIds()) this.#add(chainId, "a handle of this process");
   }
 
   /** What refers to a layer; empty when nothing does. */

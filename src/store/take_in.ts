@@ -24,6 +24,7 @@ import { type BlobSource, ingest, type IngestedLayer } from "../worker/ingest.ts
 import { StagedLayer } from "../worker/staged_layer.ts";
 import { locationsOf, requireRoom } from "./chains.ts";
 import { type StoreContext } from "./context.ts";
+import { HeldLayers } from "./held_layers.ts";
 import { publishLayers } from "./publish.ts";
 
 /** A layer to be taken in. */
@@ -62,25 +63,17 @@ export async function takeIn<T>(
   request: TakeInRequest,
   use: (records: LayerRecord[]) => T | Promise<T>,
 ): Promise<T> {
-  const { parent } = request;
-  if (parent !== undefined) context.holds.add(parent);
+  using held = new HeldLayers(context.holds);
   try {
-    const records = await takeInAll(context, request);
-    const top = records.at(-1)?.chainId;
-    try {
-      return await use(records);
-    } finally {
-      if (top !== undefined) context.holds.remove(top);
-    }
+    if (request.parent !== undefined) held.add(request.parent);
+    return await use(await takeInAll(context, request, held));
   } catch (error) {
     await cancelUnread(request.layers, error);
     throw error;
-  } finally {
-    if (parent !== undefined) context.holds.remove(parent);
   }
 }
 
-async function takeInAll(context: StoreContext, request: TakeInRequest): Promise<LayerRecord[]> {
+async function takeInAll(context: StoreContext, request: TakeInRequest, held: HeldLayers): Promise<LayerRecord[]> {
   const below = locationsOf(context, request.parent);
   requireRoom(below.length, request.layers.length);
   await using staging = context.staging.create("register");
@@ -88,8 +81,8 @@ async function takeInAll(context: StoreContext, request: TakeInRequest): Promise
   const signal = request.signal === undefined ? stop.signal : AbortSignal.any([request.signal, stop.signal]);
   const arriving = startIngests(context, { ...request, signal }, staging);
   try {
-    const staged = await sealInOrder(context, { arriving, request, below, staging });
-    return await publishLayers(context, { staged, staging, below, signal: request.signal });
+    const staged = await sealInOrder(context, { arriving, request, below, staging, held });
+    return await publishLayers(context, { staged, staging, below, held, signal: request.signal });
   } catch (error) {
     stop.abort(error);
     throw error;
@@ -132,6 +125,7 @@ interface SealRun {
   readonly request: TakeInRequest;
   readonly below: readonly LayerLocation[];
   readonly staging: Staging;
+  readonly held: HeldLayers;
 }
 
 async function sealInOrder(context: StoreContext, run: SealRun): Promise<StagedChainLayer[]> {
@@ -141,7 +135,13 @@ async function sealInOrder(context: StoreContext, run: SealRun): Promise<StagedC
   for (const [index, incoming] of run.request.layers.entries()) {
     const ingested = await firstFailureWins(run.arriving, index);
     requireExpected(incoming, ingested);
-    const layer = await sealOne(context, { ingested, parent, stack, dir: layerDirIn(run.staging, index) });
+    const layer = await sealOne(context, {
+      ingested,
+      parent,
+      stack,
+      dir: layerDirIn(run.staging, index),
+      held: run.held,
+    });
     staged.push(layer);
     parent = layer.record.chainId;
     stack = [layer.sealed ?? context.driver.locate(layer.record.cacheId), ...stack];
@@ -160,13 +160,16 @@ interface SealOne {
   readonly parent: ChainId | undefined;
   readonly stack: readonly LayerLocation[];
   readonly dir: string;
+  readonly held: HeldLayers;
 }
 
-async function sealOne(context: StoreContext, { ingested, parent, stack, dir }: SealOne): Promise<StagedChainLayer> {
+async function sealOne(context: StoreContext, request: SealOne): Promise<StagedChainLayer> {
+  const { ingested, parent, stack, dir, held } = request;
   const { diffId, changeset } = ingested;
   const chainId = chainOn(parent, diffId);
   const known = context.layerDb.findSound(chainId);
   if (known !== undefined) {
+    held.add(chainId);
     new StagedLayer(dir).remove();
     return { record: known, recordDir: "" };
   }

@@ -58,17 +58,24 @@ export async function ingest(pool: WorkerPool, request: IngestRequest): Promise<
   if (signal?.aborted) throw aborted(signal.reason);
   const between = new MessageChannel();
   const flag = new AbortFlag();
-  const { input, ports, pump } = openSource(source);
-  const onAbort = (): void => flag.raise();
+  const stop = new AbortController();
+  stop.signal.addEventListener("abort", () => flag.raise());
+  const onAbort = (): void => stop.abort(signal?.reason);
   signal?.addEventListener("abort", onAbort);
+  // The first failure stops the other stages: a source may be silent for ever.
+  const stopping = <T>(stage: Promise<T>): Promise<T> => {
+    stage.catch((error) => stop.abort(error));
+    return stage;
+  };
+  const { input, ports, pump } = openSource(source);
   try {
     const [pumped, decoded, unpacked] = await Promise.allSettled([
-      pump(signal),
-      pool.run("decode", { input, output: between.port1, limits, abort: flag.shared }, {
+      stopping(pump(stop.signal)),
+      stopping(pool.run("decode", { input, output: between.port1, limits, abort: flag.shared }, {
         transfer: [between.port1, ...ports],
         ...(onProgress === undefined ? {} : { onReport: onProgress }),
-      }),
-      pool.run("unpack", { input: between.port2, dir, ownership, limits }, { transfer: [between.port2] }),
+      })),
+      stopping(pool.run("unpack", { input: between.port2, dir, ownership, limits }, { transfer: [between.port2] })),
     ]);
     const failure = firstCause([pumped, decoded, unpacked]);
     if (failure !== undefined) throw signal?.aborted ? aborted(signal.reason) : failure;
@@ -82,7 +89,7 @@ interface OpenSource {
   readonly input: BlobInput;
   readonly ports: readonly MessagePort[];
   /** Passes the source's bytes on; for a file there is nothing to do. */
-  readonly pump: (signal: AbortSignal | undefined) => Promise<void>;
+  readonly pump: (signal: AbortSignal) => Promise<void>;
 }
 
 function openSource(source: BlobSource): OpenSource {
@@ -100,22 +107,22 @@ function openSource(source: BlobSource): OpenSource {
 
 async function pumpStream(
   stream: ReadableStream<Uint8Array>,
-  to: { port: MessagePort; signal: AbortSignal | undefined },
+  to: { port: MessagePort; signal: AbortSignal },
 ): Promise<void> {
   const sender = new ChunkSender(to.port);
   const reader = stream.getReader();
-  const onAbort = (): void => void reader.cancel(to.signal?.reason).catch(() => {});
-  to.signal?.addEventListener("abort", onAbort);
+  const onAbort = (): void => void reader.cancel(to.signal.reason).catch(() => {});
+  to.signal.addEventListener("abort", onAbort);
   try {
     for (let next = await reader.read(); !next.done; next = await reader.read()) await sender.send(next.value);
-    if (to.signal?.aborted) throw aborted(to.signal.reason);
+    if (to.signal.aborted) throw aborted(to.signal.reason);
     sender.end();
   } catch (error) {
     sender.fail(error);
     await reader.cancel(error).catch(() => {});
     throw error;
   } finally {
-    to.signal?.removeEventListener("abort", onAbort);
+    to.signal.removeEventListener("abort", onAbort);
     reader.releaseLock();
   }
 }

@@ -6,6 +6,7 @@
  * @module
  */
 import { type Transferable, Worker } from "node:worker_threads";
+import { StrataError } from "../core/errors.ts";
 import type { JobName, JobRequest, JobResult, Report } from "./job_map.ts";
 import type { Answer, Order } from "./thread.ts";
 import { fromWire } from "./wire_error.ts";
@@ -31,12 +32,14 @@ const THREAD_URL = new URL(import.meta.url.endsWith(".ts") ? "./thread.ts" : "./
 export class WorkerPool implements AsyncDisposable {
   readonly #idle: Thread[] = [];
   readonly #all = new Set<Thread>();
+  #state: "open" | "closed" = "open";
 
   /**
    * Runs a job in a thread of its own.
-   * @throws {Error} what the job threw
+   * @throws {StrataError} what the job threw; `ABORTED` when the pool is closed, `IO` when the thread died
    */
   async run<J extends JobName>(job: J, request: JobRequest<J>, options: RunOptions = {}): Promise<JobResult<J>> {
+    if (this.#state === "closed") throw closed();
     const thread = this.#idle.pop() ?? this.#start();
     try {
       // What a job returns is what its type says: the thread runs the very same map.
@@ -47,6 +50,7 @@ export class WorkerPool implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#state = "closed";
     await Promise.all(Array.from(this.#all, (thread) => thread.end()));
   }
 
@@ -70,8 +74,8 @@ class Thread {
 
   constructor(onEnd: () => void) {
     this.#worker.on("message", (answer: Answer) => this.#take(answer));
-    this.#worker.on("error", (error: Error) => this.#die(error, onEnd));
-    this.#worker.on("exit", () => this.#die(new Error("Cannot finish the job: its thread has ended"), onEnd));
+    this.#worker.on("error", (error: Error) => this.#die(died(error), onEnd));
+    this.#worker.on("exit", () => this.#die(died(), onEnd));
     this.#worker.unref();
   }
 
@@ -80,14 +84,16 @@ class Thread {
   }
 
   run(order: Order, options: RunOptions): Promise<unknown> {
-    this.#worker.ref();
     return new Promise((resolve, reject) => {
-      this.#running = { resolve, reject, onReport: options.onReport };
       this.#worker.postMessage(order, [...(options.transfer ?? [])]);
+      this.#running = { resolve, reject, onReport: options.onReport };
+      this.#worker.ref();
     });
   }
 
   async end(): Promise<void> {
+    this.#running?.reject(closed());
+    this.#running = undefined;
     await this.#worker.terminate();
   }
 
@@ -107,4 +113,13 @@ class Thread {
     this.#running?.reject(error);
     this.#running = undefined;
   }
+}
+
+function closed(): StrataError {
+  return new StrataError("ABORTED", "Cannot finish the job: the store was closed meanwhile; open it again", {});
+}
+
+function died(cause?: Error): StrataError {
+  const reason = cause === undefined ? "its thread has ended" : `its thread has ended (${cause.message})`;
+  return new StrataError("IO", `Cannot finish the job: ${reason}; try again`, {}, { cause });
 }

@@ -6,7 +6,7 @@
  */
 import { parentPort } from "node:worker_threads";
 import { type JobName, JOBS, type Report } from "./job_map.ts";
-import { toWire, type WireError } from "./wire_error.ts";
+import { publicForm, toWire, type WireError } from "./wire_error.ts";
 
 /** A job for a thread. */
 export interface Order {
@@ -20,6 +20,21 @@ export type Answer =
   | { readonly type: "done"; readonly result: unknown }
   | { readonly type: "failed"; readonly error: WireError };
 
+/** What each job does; completes "Cannot …" when a system call fails that nobody below has put into words. */
+const ACTIONS: Readonly<Record<JobName, string>> = {
+  apply: "apply the layer",
+  changes: "compare the layers",
+  createReadWrite: "make the writable layer",
+  decode: "read the blob",
+  diffSize: "compare the layers",
+  pack: "pack the layer",
+  packDirectory: "pack the directory",
+  seal: "place the layer on those below",
+  sync: "write the layer to the device",
+  unpack: "unpack the layer",
+  verify: "rebuild the layer's archive",
+};
+
 if (parentPort === null) throw new Error("Cannot run jobs: thread.ts is not the main module of a worker");
 const port = parentPort;
 
@@ -27,7 +42,10 @@ port.on("message", (order: Order) => {
   const report: Report = (bytes) => port.postMessage({ type: "report", bytes } satisfies Answer);
   runJob(order, report).then(
     (result) => port.postMessage({ type: "done", result } satisfies Answer),
-    (error) => port.postMessage({ type: "failed", error: toWire(error) } satisfies Answer),
+    (error) => {
+      const failure = publicForm(error, ACTIONS[order.job]);
+      port.postMessage({ type: "failed", error: toWire(failure) } satisfies Answer);
+    },
   );
 });
 

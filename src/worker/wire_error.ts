@@ -6,6 +6,7 @@
  * @module
  */
 import { type ErrorCode, type ErrorDetail, isStrataError, StrataError } from "../core/errors.ts";
+import { fromOsError, isOsError } from "../host/errno.ts";
 
 /** An error as plain data. */
 export interface WireError {
@@ -44,4 +45,9 @@ export function fromWire(wire: WireError): Error {
   error.name = wire.name;
   if (wire.stack !== undefined) error.stack = wire.stack;
   return error;
+}
+
+/** The public form of a system call's failure; any other error as it is. `action` completes "Cannot …". */
+export function publicForm(error: unknown, action: string): unknown {
+  return isOsError(error) ? fromOsError(error, action) : error;
 }

@@ -12,6 +12,7 @@ import { packChanges } from "../../changeset/pack.ts";
 import { type Driver, type DriverSpec, stackOf } from "../../driver/driver.ts";
 import { openDriver } from "../../driver/registry.ts";
 import { ChunkSender } from "../chunk_channel.ts";
+import { publicForm } from "../wire_error.ts";
 
 /** Two layers to be compared. */
 export interface ChangesRequest {
@@ -54,7 +55,7 @@ export async function pack(request: PackRequest): Promise<void> {
     await packInto(openDriver(request.driver), request, output);
     output.end();
   } catch (error) {
-    output.fail(error);
+    output.fail(publicForm(error, "pack the layer"));
     throw error;
   }
 }

@@ -13,7 +13,7 @@ import { type Compression, detectCompression } from "../../compression/detect.ts
 import { openForRead } from "../../host/files.ts";
 import { readChunks } from "../../host/read_chunks.ts";
 import { AbortFlag } from "../abort_flag.ts";
-import { ChunkSender, chunksFrom } from "../chunk_channel.ts";
+import { ChunkSender, chunksFrom, stopChunks } from "../chunk_channel.ts";
 import type { Report } from "../job_map.ts";
 
 /** Where a blob's bytes are. */
@@ -39,7 +39,7 @@ export interface DecodedBlob {
   readonly sizeBytes: number;
 }
 
-/** Decompresses a blob into a port. A failure ends the port with the error, and is thrown. */
+/** Decompresses a blob into a port. A failure ends the port with the error, stops the sender, and is thrown. */
 export async function decode(request: DecodeRequest, report: Report): Promise<DecodedBlob> {
   const output = new ChunkSender(request.output);
   const tap = new BlobTap(new AbortFlag(request.abort), report);
@@ -51,6 +51,8 @@ export async function decode(request: DecodeRequest, report: Report): Promise<De
   } catch (error) {
     output.fail(error);
     throw error;
+  } finally {
+    if (request.input.kind === "port") stopChunks(request.input.port);
   }
 }
 
