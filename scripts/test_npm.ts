@@ -60,7 +60,7 @@ function checkVersion(home: string, version: string): void {
   if (!stdout.includes(version)) throw new Error(`Cannot find version ${version} in "${stdout.trim()}"`);
 }
 
-/** The demo takes the command to show as its arguments. */
+/** The demo's own directory is not this one, so npx is told where the package is installed. */
 function runDemo(home: string): void {
-  run(["node", "scripts/demo.js", "npx", "--no-install", "--prefix", home, "strata"], { cwd: home });
+  run(["node", "scripts/demo.js", "--cli", "npx", "--no-install", "--prefix", home, "strata"], { cwd: home });
 }
