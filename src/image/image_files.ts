@@ -32,13 +32,14 @@ export interface ImageFiles {
 /** The files below a directory. */
 export class DirectoryFiles implements ImageFiles {
   readonly shownAs: string;
+  /** Ends with a slash. */
   readonly #root: string;
 
   /** @throws {StrataError} when there is no such directory */
   constructor(path: string) {
     this.shownAs = path;
     try {
-      this.#root = realPath(path);
+      this.#root = `${realPath(path)}/`.replace(/^\/\/$/, "/");
     } catch (error) {
       throw fromOsError(error, `open "${path}"`);
     }
@@ -49,14 +50,14 @@ export class DirectoryFiles implements ImageFiles {
     if (path === undefined) return undefined;
     const stat = statPath(path);
     if (stat === undefined) return undefined;
-    if (!path.startsWith(`${this.#root}/`)) throw unusable(this, name, `it leads out of the directory, to "${path}"`);
+    if (!`${path}/`.startsWith(this.#root)) throw unusable(this, name, `it leads out of the directory, to "${path}"`);
     if (stat.type !== "file") throw unusable(this, name, `it is not a file but a ${stat.type}`);
     return { path, offset: 0, length: stat.size };
   }
 
   #resolve(name: string): string | undefined {
     try {
-      return realPath(`${this.#root}/${toText(parseLayerPath(fromText(name)))}`);
+      return realPath(`${this.#root}${toText(parseLayerPath(fromText(name)))}`);
     } catch (error) {
       if (hasErrno(error, "ENOENT", "ENOTDIR")) return undefined;
       throw fromOsError(error, `open "${name}" in "${this.shownAs}"`);

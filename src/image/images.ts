@@ -10,6 +10,7 @@ import type { Finding } from "../metadata/finding.ts";
 import type { ImageId } from "../metadata/image_config.ts";
 import { formatImageName, parseImageName } from "../metadata/image_name.ts";
 import type { ImageRecord } from "../metadata/imagedb.ts";
+import { attempt } from "../metadata/record_file.ts";
 import { chainSizeBytes } from "../store/chains.ts";
 import { type StoreContext, underLock } from "../store/context.ts";
 import type { DeletedLayer } from "../store/layer.ts";
@@ -86,7 +87,7 @@ export async function removeImage(context: StoreContext, ref: string): Promise<R
       return { untagged: [named] };
     }
     if (names.length > 1) throw stillNamed(imageId, names);
-    const chainId = images.list().images.find((image) => image.imageId === imageId)?.chainId;
+    const chainId = attempt(() => images.get(imageId))?.chainId;
     images.remove(lock, imageId);
     return { untagged: names, deleted: imageId, chainId };
   });
@@ -109,11 +110,7 @@ function summaryOf(context: StoreContext, image: ImageRecord, names: readonly st
 
 /** An image whose layers are gone is listed all the same, so that it can be removed or loaded again. */
 function sizeOf(context: StoreContext, chainId: ChainId): number | undefined {
-  try {
-    return chainSizeBytes(context, chainId);
-  } catch {
-    return undefined;
-  }
+  return attempt(() => chainSizeBytes(context, chainId));
 }
 
 function byAge(a: ImageSummary, b: ImageSummary): number {
@@ -123,12 +120,8 @@ function byAge(a: ImageSummary, b: ImageSummary): number {
 
 /** The one of an image's names that a reference spells; `undefined` when it is an id. */
 function namedBy(names: readonly string[], ref: string): string | undefined {
-  try {
-    const name = formatImageName(parseImageName(ref));
-    return names.includes(name) ? name : undefined;
-  } catch {
-    return undefined;
-  }
+  const name = attempt(() => formatImageName(parseImageName(ref)));
+  return name !== undefined && names.includes(name) ? name : undefined;
 }
 
 function stillNamed(imageId: ImageId, names: readonly string[]): StrataError<"IN_USE"> {

@@ -15,6 +15,7 @@ import { StrataError } from "../core/errors.ts";
 import { fromOsError } from "../host/errno.ts";
 import type { ImageId } from "../metadata/image_config.ts";
 import { formatImageName, type ImageName, parseImageName } from "../metadata/image_name.ts";
+import type { LayerRecord } from "../metadata/layer_record.ts";
 import { type StoreContext, underLock } from "../store/context.ts";
 import type { Layer } from "../store/layer.ts";
 import { type IncomingLayer, takeIn } from "../store/take_in.ts";
@@ -143,13 +144,16 @@ class ImageLoad {
     }
   }
 
-  /** A handle of the highest layer that is here, and sound. */
+  /** A handle of the highest layer that is here, and sound with all below it. */
   #retainKnown(): Layer | undefined {
-    for (const chainId of [...this.#chains].reverse()) {
-      const record = this.#context.layerDb.findSound(chainId);
-      if (record !== undefined) return this.#context.handles.retain(record);
+    const { handles, layerDb } = this.#context;
+    let known: LayerRecord | undefined;
+    for (const chainId of this.#chains) {
+      const record = layerDb.findSound(chainId);
+      if (record === undefined) break;
+      known = record;
     }
-    return undefined;
+    return known && handles.retain(known);
   }
 
   #reportKnown(count: number): void {

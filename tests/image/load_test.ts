@@ -146,6 +146,17 @@ describe("loadImage()", () => {
       ]);
     }));
 
+  it("takes a layer in again that was damaged, and those that it cannot count on for that", () =>
+    onStore(async ({ context, load, store }) => {
+      const saved = archiveOf(dockerFiles([[["a"], IMAGE]]));
+      const [first] = await load(saved);
+      writeFileSync(join(context.layout.layerDir(first!.layers[0]!.chainId), "size"), "damaged");
+      const [again] = await load(saved);
+      assert.deepEqual(again?.layers.map(({ state }) => state), ["new", "new"]);
+      assert.deepEqual(await bytesOf(store.export(again!.layers[0]!.chainId)), BASE.tar);
+      assert.equal(context.layerDb.list().broken.length, 0);
+    }));
+
   it("takes an image with the same layer twice, with layers of other compressions, and with none", () =>
     onStore(async ({ load, store }) => {
       const twice = await load(archiveOf(dockerFiles([[["a"], { layers: [BASE, BASE] }]])));
