@@ -28,7 +28,7 @@ import {
 import { type ImageName, parseImageReference } from "./image_name.ts";
 import type { StoreLayout } from "./layout.ts";
 import { attempt, corruptFile, type ReadContext } from "./record_file.ts";
-import { Repositories } from "./repositories.ts";
+import { ImageNames } from "./repositories.ts";
 import { type Durability, ensureRecordDir } from "./staged_files.ts";
 import type { WriteLock } from "./write_lock.ts";
 
@@ -61,12 +61,12 @@ const HEX_PREFIX = /^(?:sha256:)?([0-9a-f]{1,64})$/;
 export class ImageDb {
   readonly #layout: StoreLayout;
   readonly #durability: Durability;
-  readonly #repositories: Repositories;
+  readonly #names: ImageNames;
 
   constructor(layout: StoreLayout, { durability = "full" }: { readonly durability?: Durability } = {}) {
     this.#layout = layout;
     this.#durability = durability;
-    this.#repositories = new Repositories(layout, { durability });
+    this.#names = new ImageNames(layout, { durability });
   }
 
   /**
@@ -148,7 +148,7 @@ export class ImageDb {
   remove(lock: WriteLock, imageId: ImageId): void {
     lock.assertCovers(this.#layout);
     if (!this.has(imageId)) throw imageNotFound(imageId);
-    this.#repositories.untagAll(lock, imageId);
+    this.#names.untagAll(lock, imageId);
     try {
       removeTreeAt(this.#layout.imageConfigPath(imageId));
       if (this.#durability === "full") syncDir(this.#layout.imageContentDir);
@@ -167,7 +167,7 @@ export class ImageDb {
     const exact = attempt(() => parseImageId(ref.startsWith("sha256:") ? ref : `sha256:${ref}`));
     if (exact !== undefined && this.has(exact)) return exact;
     const reference = attempt(() => parseImageReference(ref));
-    const named = reference === undefined ? undefined : this.#repositories.find(reference);
+    const named = reference === undefined ? undefined : this.#names.find(reference);
     return named ?? this.#byPrefix(ref);
   }
 
@@ -178,7 +178,7 @@ export class ImageDb {
    */
   tag(lock: WriteLock, name: ImageName, imageId: ImageId): ImageId | undefined {
     if (!this.has(imageId)) throw imageNotFound(imageId);
-    return this.#repositories.tag(lock, name, imageId);
+    return this.#names.tag(lock, name, imageId);
   }
 
   /**
@@ -187,7 +187,7 @@ export class ImageDb {
    * @throws {StrataError} `NOT_FOUND` when none has it; `CORRUPT` when the names cannot be read
    */
   untag(lock: WriteLock, name: ImageName): ImageId {
-    return this.#repositories.untag(lock, name);
+    return this.#names.untag(lock, name);
   }
 
   /**
@@ -204,7 +204,7 @@ export class ImageDb {
    */
   names(): Map<ImageId, string[]> {
     const names = new Map<ImageId, string[]>();
-    for (const [name, imageId] of this.#repositories.all()) names.set(imageId, [...names.get(imageId) ?? [], name]);
+    for (const [name, imageId] of this.#names.all()) names.set(imageId, [...names.get(imageId) ?? [], name]);
     return names;
   }
 

@@ -26,7 +26,7 @@ type Json = Readonly<Record<string, unknown>>;
 const objectSchema = v.custom<Json>(isObject, "Expected an object");
 
 /** The names of one store's images. It caches nothing: other processes change them at any time. */
-export class Repositories {
+export class ImageNames {
   readonly #layout: StoreLayout;
   readonly #durability: Durability;
 
