@@ -41,8 +41,8 @@ function main(): void {
   installTools(work, config);
   compile(work, config);
   rmSync(join(ROOT, "npm"), { recursive: true, force: true });
-  writePackage(join(work, "package"), config);
-  writeChecks(join(work, "checks"));
+  writePackage(join(work, "out"), config);
+  writeChecks(join(work, "out"));
   run([join(work, "node_modules/.bin/publint"), PACKAGE, "--strict"], { cwd: work });
   checkTypes(work, config);
   pack();
@@ -56,7 +56,7 @@ function installTools(work: string, config: DenoConfig): void {
   run(["npm", "install", "--no-package-lock", "--no-audit", "--no-fund", "--loglevel=error"], { cwd: work });
 }
 
-/** Two programs: the package with its declarations, and what checks it. */
+/** Two projects, so that only the package has declarations, and the checks are compiled against those. */
 function compile(work: string, { compilerOptions }: DenoConfig): void {
   const common = {
     ...compilerOptions,
@@ -67,23 +67,24 @@ function compile(work: string, { compilerOptions }: DenoConfig): void {
     rewriteRelativeImportExtensions: true,
     skipLibCheck: true,
     rootDir: ".",
+    outDir: "out",
   };
-  tsc(work, "package", { compilerOptions: { ...common, outDir: "package", declaration: true }, include: SHIPPED });
-  tsc(work, "checks", {
-    compilerOptions: { ...common, outDir: "checks" },
+  writeJson(join(work, "tsconfig.json"), {
+    compilerOptions: { ...common, composite: true, tsBuildInfoFile: "package.tsbuildinfo" },
+    include: SHIPPED,
+  });
+  writeJson(join(work, "tsconfig.checks.json"), {
+    compilerOptions: { ...common, tsBuildInfoFile: "checks.tsbuildinfo" },
     include: CHECKING,
     exclude: ["tests/interop"],
+    references: [{ path: "tsconfig.json" }],
   });
-}
-
-function tsc(work: string, name: string, project: unknown): void {
-  const path = join(work, `tsconfig.${name}.json`);
-  writeJson(path, project);
-  run([join(work, "node_modules/.bin/tsc"), "-p", path], { cwd: work });
+  run([join(work, "node_modules/.bin/tsc"), "--build", "tsconfig.checks.json"], { cwd: work });
 }
 
 function writePackage(compiled: string, config: DenoConfig): void {
   cpSync(compiled, PACKAGE, { recursive: true });
+  for (const folder of CHECKING) rmSync(join(PACKAGE, folder), { recursive: true });
   for (const name of DOCUMENTS) if (existsSync(join(ROOT, name))) cpSync(join(ROOT, name), join(PACKAGE, name));
   for (const path of filesIn(PACKAGE, ".d.ts")) rewriteExtensions(path);
   const cli = join(PACKAGE, "cli.js");
@@ -143,10 +144,10 @@ function checkTypes(work: string, { name }: DenoConfig): void {
   const imports = [".", "./testing"].map((entry) => `export * from "${name}${entry.slice(1)}";\n`);
   mkdirSync(join(work, "stranger"));
   writeFileSync(join(work, "stranger/main.ts"), imports.join(""));
-  tsc(work, "stranger", {
+  writeJson(join(work, "stranger/tsconfig.json"), {
     compilerOptions: { strict: true, module: "nodenext", target: "es2022", types: ["node"], noEmit: true },
-    include: ["stranger"],
   });
+  run([join(work, "node_modules/.bin/tsc"), "--project", "stranger"], { cwd: work });
 }
 
 function pack(): void {
