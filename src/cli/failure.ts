@@ -4,7 +4,6 @@
  *
  * @module
  */
-import { CommanderError } from "commander";
 import { EnvironmentError, OutputFailed, UsageError } from "./errors.ts";
 import { EXIT, exitCodeOf } from "./exit_codes.ts";
 import { strataIfLoaded } from "./strata.ts";
@@ -21,8 +20,10 @@ export interface Failure {
 
 /** What any error means to who called the command. */
 export function failureOf(error: unknown): Failure {
-  if (error instanceof CommanderError) return parserFailure(error);
-  if (error instanceof UsageError) return usageFailure(error.message, error.hint);
+  if (error instanceof UsageError) {
+    const { message, hint } = error;
+    return { exitCode: EXIT.usage, code: "USAGE", message, hint, detail: {} };
+  }
   if (error instanceof EnvironmentError) {
     const { message, hint } = error;
     return { exitCode: EXIT.unsupported, code: "NOT_SUPPORTED", message, hint, detail: {} };
@@ -55,20 +56,9 @@ export function traceOf(error: unknown): string {
   return parts.join("\ncaused by: ");
 }
 
-function usageFailure(message: string, hint: string | undefined): Failure {
-  return { exitCode: EXIT.usage, code: "USAGE", message, hint, detail: {} };
-}
-
 function outputFailure({ message, errno }: OutputFailed): Failure {
   const [code, exitCode] = errno === "ENOSPC" ? ["NO_SPACE", EXIT.noSpace] : ["IO", EXIT.unsupported];
   return { exitCode, code, message, hint: "What was printed so far is not complete", detail: { errno } };
-}
-
-/** Commander writes `error: …`, and its suggestion into a further line. */
-function parserFailure(error: CommanderError): Failure {
-  const [first = "", ...rest] = error.message.replace(/^error: /, "").split("\n");
-  const suggestion = rest.join(" ").replace(/^\((.*)\)$/, "$1").trim();
-  return usageFailure(first, suggestion === "" ? `See "strata --help"` : suggestion);
 }
 
 function usersOf(detail: object): string | undefined {

@@ -14,7 +14,7 @@ import { resolveGlobals, scanGlobals } from "./globals.ts";
 import { Invocation } from "./invocation.ts";
 import type { CliIo } from "./io.ts";
 import { Log } from "./log.ts";
-import { buildProgram } from "./program.ts";
+import { buildProgram, isHelp } from "./program.ts";
 import { Interruption } from "./signals.ts";
 
 /** The oldest Node whose features the library uses. Deno states a Node version, too. */
@@ -70,11 +70,6 @@ async function runProgram(args: readonly string[], { io, signal }: Run): Promise
     await io.stderr.write(printed.stderr);
     return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
   }
-}
-
-/** Help and version end the parser as errors do. */
-function isHelp({ code }: CommanderError): boolean {
-  return ["commander.help", "commander.helpDisplayed", "commander.version"].includes(code);
 }
 
 interface Failed {

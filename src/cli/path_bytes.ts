@@ -7,19 +7,26 @@
 import type { LayerPath } from "../../mod.ts";
 import type { Strata } from "./strata.ts";
 
+/** Control characters: ASCII's, and as UTF-8 those of U+0080 to U+009F, which drive terminals, too. */
+// deno-lint-ignore no-control-regex -- control characters are what it looks for
+const CONTROL = /[\u0000-\u001f\u007f]|\u00c2[\u0080-\u009f]/g;
+
 /**
- * A path from the root as bytes between two texts. The name's bytes are kept; control characters, which could break a
- * line or drive a terminal, become `\xNN`.
+ * A path from the root as bytes between two texts. The name's bytes are kept; those of control characters, which could
+ * break a line or drive a terminal, become `\xNN`.
  */
 export function pathBytes(
   { fromText, toBytes }: Strata,
   path: LayerPath,
   { before, after }: { readonly before: string; readonly after: string },
 ): Uint8Array {
-  // deno-lint-ignore no-control-regex -- control characters are what it looks for
-  const safe = path.replace(/[\u0000-\u001f\u007f]/g, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, "0")}`);
-  const bytes = Array.from(safe, (c) => c.charCodeAt(0));
-  return new Uint8Array([...toBytes(fromText(`${before}/`)), ...bytes, ...toBytes(fromText(after))]);
+  const safe = path.replace(CONTROL, (bytes) => Array.from(bytes, escapeByte).join(""));
+  const name = Array.from(safe, (char) => char.charCodeAt(0));
+  return new Uint8Array([...toBytes(fromText(`${before}/`)), ...name, ...toBytes(fromText(after))]);
+}
+
+function escapeByte(char: string): string {
+  return `\\x${char.charCodeAt(0).toString(16).padStart(2, "0")}`;
 }
 
 /** A path from the root for a JSON document: as text, and where it is none also as base64 of its bytes. */

@@ -4,9 +4,10 @@
  *
  * @module
  */
-import { Argument, Command, Option } from "commander";
+import { Argument, Command, type CommanderError, Option } from "commander";
 import type { ArgumentSpec, CommandSpec, OptionSpec, TopCommand } from "./command.ts";
 import { type GivenGlobals, GLOBAL_OPTIONS } from "./globals.ts";
+import { UsageError } from "./errors.ts";
 import { commandHelp, programHelp } from "./help.ts";
 import { Input } from "./input.ts";
 import { VERSION } from "./version.ts";
@@ -15,7 +16,7 @@ import { VERSION } from "./version.ts";
 export interface ProgramHooks {
   /** The user's call of a command. */
   onCommand(spec: CommandSpec, call: { readonly input: Input; readonly globals: GivenGlobals }): Promise<void>;
-  /** Takes help and the version. Errors are thrown as `CommanderError`. */
+  /** Takes help and the version, which then end the parser with a `CommanderError`. */
   write(text: string, to: "stdout" | "stderr"): void;
   /** Columns of the terminal, for help. */
   readonly width: number;
@@ -63,15 +64,31 @@ function leaf(spec: CommandSpec, hooks: ProgramHooks): Command {
   });
 }
 
+/** What commander throws when it has printed help or the version; all else is a mistake of the user. */
+export function isHelp({ code }: CommanderError): boolean {
+  return ["commander.help", "commander.helpDisplayed", "commander.version"].includes(code);
+}
+
 /** Errors are thrown and printed by the caller; help and version go through the hooks. */
 function hush(command: Command, { write, width }: ProgramHooks): void {
-  command.exitOverride().configureOutput({
+  command.exitOverride((error) => {
+    throw isHelp(error) ? error : usageError(error, command);
+  });
+  command.configureOutput({
     writeOut: (text) => write(text, "stdout"),
     writeErr: (text) => write(text, "stderr"),
     outputError: () => {},
     getOutHelpWidth: () => width,
     getErrHelpWidth: () => width,
   });
+}
+
+/** Commander writes `error: …`, and its suggestion into a further line. */
+function usageError(error: CommanderError, command: Command): UsageError {
+  const [message = "", ...rest] = error.message.replace(/^error: /, "").split("\n");
+  const suggestion = rest.join(" ").replace(/^\((.*)\)$/, "$1").trim();
+  const words = lineage(command).map((level) => level.name()).join(" ");
+  return new UsageError(message, { hint: suggestion === "" ? `See "${words} --help"` : suggestion, cause: error });
 }
 
 /** A command's own option hides the global one of the same name. */

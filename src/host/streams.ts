@@ -17,6 +17,7 @@ import { fromOsError, hasErrno } from "./errno.ts";
 
 /** A file that is being read. */
 export interface FileStream {
+  /** The content; ends or is cancelled, and closes the file with it. */
   readonly stream: ReadableStream<Uint8Array>;
   /** Bytes; unknown for pipes and devices. */
   readonly sizeBytes: number | undefined;

@@ -6,6 +6,7 @@ import { COMMANDS } from "../../src/cli/command_table.ts";
 import type { CommandSpec } from "../../src/cli/command.ts";
 import { EnvironmentError } from "../../src/cli/errors.ts";
 import { requireRuntime } from "../../src/cli/main.ts";
+import { strataIfLoaded } from "../../src/cli/strata.ts";
 import { VERSION } from "../../src/cli/version.ts";
 import { runCli } from "../support/run_cli.ts";
 
@@ -125,9 +126,19 @@ describe("every command", () => {
         const { code, stderr } = await runCli([...words, ...Array.from({ length: 4 }, () => "x")]);
         assert.equal(code, 2);
         assert.match(stderr, /too many arguments/);
+        assert.ok(stderr.endsWith(`hint: See "strata ${words.join(" ")} --help"\n`));
       }
     });
   }
+});
+
+describe("help, version and wrong usage", () => {
+  it("load no library: they start at once", async () => {
+    for (const args of [["--help"], ["--version"], ["register", "--help"], ["nope"], ["layers", "x"]]) {
+      await runCli(args);
+    }
+    assert.equal(strataIfLoaded(), undefined);
+  });
 });
 
 describe("requireRuntime()", () => {
