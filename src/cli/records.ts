@@ -33,7 +33,8 @@ export async function recordLayer(invocation: Invocation, store: LayerStore, lay
   if (inspection.kind !== "layer") throw new TypeError(`Cannot print ${layer.chainId}: it is no layer`);
   const dropped = inspection.layer.droppedAttributes ?? 0;
   if (dropped > 0) {
-    await invocation.log.notice("info", `${dropped} attributes could not be set here; the export keeps them`);
+    const count = dropped === 1 ? "1 attribute" : `${dropped} attributes`;
+    await invocation.log.notice("info", `${count} could not be set here; the export keeps what the archive says`);
   }
   await invocation.output.value(layer.chainId, {
     id: record.id,

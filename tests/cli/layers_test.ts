@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { gzipSync } from "node:zlib";
 import { describe, it } from "node:test";
+import { fromText } from "../../src/core/bytes.ts";
 import { digestOf } from "../../src/core/digest.ts";
 import { file, layerTar } from "../../src/testing/layer_builder.ts";
 import { CliStore } from "../support/run_cli.ts";
@@ -73,6 +74,17 @@ describe("strata register", () => {
     const { code, stderr } = await store.run(["register", "--json"], { stdin: "rubbish ".repeat(200) });
     assert.equal(code, 5);
     assert.equal(JSON.parse(stderr).error.code, "INVALID_ARCHIVE");
+  });
+
+  it("says when attributes could not be set, unless it is to be quiet", async () => {
+    using store = new CliStore();
+    const xattrs = new Map([[fromText("nowhere.x"), new Uint8Array([1])]]);
+    const stdin = layerTar([file("a", "", { xattrs })]);
+    const { code, stderr } = await store.run(["register"], { stdin });
+    assert.deepEqual([code, /^note: \d+ attributes? could not be set here/.test(stderr)], [0, true], stderr);
+    assert.equal((await store.run(["register", "-q"], { stdin })).stderr, "");
+    const json = await store.run(["register", "--json"], { stdin });
+    assert.equal(JSON.parse(json.stderr).notice.level, "info");
   });
 
   it("shows progress as it is told", async () => {

@@ -36,7 +36,7 @@ function textOf({ root, driver, capabilities, status, fileSystem, counts }: Stor
     ["Root", root],
     ["Driver", driver],
     ...status,
-    ["Mounts", mounts === "yes" ? `yes, of up to ${lowersMax} layers` : "no"],
+    ["Mounts", mounts === "yes" && Number.isFinite(lowersMax) ? `yes, of up to ${lowersMax} layers` : mounts],
     ["Read-only mounts", readOnlyMounts],
     ["Ownership", ownership === "archive" ? "as in the archive" : "all files belong to this user"],
     ["Reflinks", reflink],
