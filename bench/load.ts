@@ -6,7 +6,7 @@
  *   deno run -A bench/load.ts IMAGE_DIR [RUNS]
  *
  * IMAGE_DIR holds an OCI layout `image.oci` with a reference `1`. Root; Linux; needs skopeo and umoci. The npm package is
- * measured when `npm/` was built. Exits 1 when the median is over 0.6 of the faster reference's.
+ * measured when `deno task build:npm` has made it. Exits 1 when the median is over 0.6 of the faster reference's.
  *
  * @module
  */
@@ -24,7 +24,7 @@ interface Contender {
 const RATIO_MAX = 0.6;
 const REPOSITORY = fileURLToPath(new URL("..", import.meta.url));
 
-function contenders(image: string): Contender[] {
+function contenders(image: string, base: string): Contender[] {
   const load = (dir: string) => ["--root", `${dir}/root`, "--run-root", `${dir}/run`, "load", `${image}/image.oci`];
   const reference = `oci:${image}/image.oci:1`;
   return [
@@ -33,7 +33,7 @@ function contenders(image: string): Contender[] {
       role: "ours",
       command: (dir) => [deno(), "run", "-A", `${REPOSITORY}cli.ts`, ...load(dir)],
     },
-    ...onNode(load),
+    ...onNode(load, base),
     {
       name: "skopeo copy",
       role: "reference",
@@ -49,11 +49,14 @@ function contenders(image: string): Contender[] {
   ];
 }
 
-function onNode(load: (dir: string) => readonly string[]): Contender[] {
-  const cli = `${REPOSITORY}npm/cli.js`;
-  return existsSync(cli)
-    ? [{ name: "strata on Node", role: "ours", command: (dir) => ["node", cli, ...load(dir)] }]
-    : [];
+/** The packed npm package, installed as a user would. */
+function onNode(load: (dir: string) => readonly string[], base: string): Contender[] {
+  const tarball = `${REPOSITORY}npm/package.tgz`;
+  if (!existsSync(tarball)) return [];
+  const { status, stderr } = spawnSync("npm", ["install", "--prefix", `${base}/node`, tarball], { encoding: "utf8" });
+  if (status !== 0) throw new Error(`Cannot install ${tarball}: ${stderr}`);
+  const cli = `${base}/node/node_modules/@strata/layers/cli.js`;
+  return [{ name: "strata on Node", role: "ours", command: (dir) => ["node", cli, ...load(dir)] }];
 }
 
 function deno(): string {
@@ -83,7 +86,7 @@ function main([image, runs = "5"]: readonly string[]): number {
   const base = mkdtempSync("/dev/shm/strata-bench-");
   mkdirSync(base, { recursive: true });
   try {
-    const all = contenders(image);
+    const all = contenders(image, base);
     const times = new Map(all.map((contender) => [contender, [] as number[]]));
     for (const contender of all) timeOnce(contender, base);
     for (let run = 0; run < Number(runs); run++) {

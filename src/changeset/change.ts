@@ -12,7 +12,9 @@ export type ChangeKind = "add" | "modify" | "delete";
 
 /** One path that differs between a tree and the tree below it. */
 export interface Change {
+  /** Relative to the tree's root, which is the empty path. */
   readonly path: LayerPath;
+  /** What happened to it. */
   readonly kind: ChangeKind;
 }
 
@@ -28,7 +30,9 @@ export interface DroppedAttribute {
 
 /** A hard link whose target this layer does not have: it must be in the layers below. */
 export interface PendingLink {
+  /** The name to be made. */
   readonly path: LayerPath;
+  /** The file below that it is to name. */
   readonly target: LayerPath;
 }
 
@@ -58,13 +62,17 @@ export interface Changeset {
    * which the layer could be unpacked without looking below. Where the tree below has a symlink there, they fail.
    */
   readonly enteredDirs: readonly LayerPath[];
+  /** Hard links to files below. */
   readonly pendingLinks: readonly PendingLink[];
+  /** Contents that the tree does not show under their members' names. */
   readonly lost: readonly LostContent[];
   /** The first ones; {@link droppedCount} counts all. */
   readonly dropped: readonly DroppedAttribute[];
+  /** Attributes that were left out, the listed ones among them. */
   readonly droppedCount: number;
   /** Sum of the members' sizes, as Docker counts a layer applied to a plain directory. Bytes. */
   readonly sizeBytes: number;
+  /** Members of the archive. */
   readonly entryCount: number;
 }
 

@@ -20,6 +20,7 @@ export type WritableCompression = "none" | "gzip" | "zstd";
 export interface CompressOptions {
   /** The format's own scale. Default: 6 for gzip, 3 for zstd, as their programs have it. */
   readonly level?: number;
+  /** Aborting ends both sides with an error. */
   readonly signal?: AbortSignal;
 }
 

@@ -57,6 +57,7 @@ const kind: unique symbol = Symbol.for("strata.error") as never;
 
 /** This package's error. Narrow it with {@link isStrataError}, then by `code`. */
 export class StrataError<C extends ErrorCode = ErrorCode> extends Error {
+  /** The class, for messages. */
   override readonly name = "StrataError";
   /** What the caller does next depends on this. */
   readonly code: C;
@@ -67,6 +68,7 @@ export class StrataError<C extends ErrorCode = ErrorCode> extends Error {
   /** @ignore */
   readonly [kind] = true;
 
+  /** An error with its detail; the cause and the hint where there are any. */
   constructor(code: C, message: string, detail: ErrorDetail[C], options: { cause?: unknown; hint?: string } = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;

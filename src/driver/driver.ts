@@ -14,6 +14,7 @@ import type { TreeView } from "../changeset/tree_view.ts";
 
 /** All it takes to open a driver; plain data. */
 export interface DriverSpec {
+  /** The name it is registered under. */
   readonly name: string;
   /** The driver's own directory, `<root>/<name>`. */
   readonly home: string;
@@ -37,6 +38,7 @@ export interface DriverCapabilities {
 
 /** A layer's directory, in the driver's home or still staged. */
 export interface LayerLocation {
+  /** Its name inside the driver. */
   readonly cacheId: CacheId;
   /** Absolute path. */
   readonly dir: string;
@@ -46,7 +48,9 @@ export interface LayerLocation {
 export interface SealRequest {
   /** Holds the bare tree as `tree/`; receives the layer's directory as `layer/`. One file system with the home. */
   readonly staging: string;
+  /** The layer's name inside the driver. */
   readonly cacheId: CacheId;
+  /** What the tree does not say, settled on the parents. */
   readonly changeset: Changeset;
   /** The stack below, top first; empty for a base layer. */
   readonly parents: readonly LayerLocation[];
@@ -62,11 +66,13 @@ export interface SealedLayer extends LayerLocation {
 export interface CreateOptions {
   /** SELinux label of its mounts. */
   readonly mountLabel?: string;
+  /** `key=value` pairs, such as `size`. */
   readonly storageOptions?: Readonly<Record<string, string>>;
 }
 
 /** How a layer is mounted. */
 export interface GetOptions {
+  /** SELinux label of the mount. */
   readonly mountLabel?: string;
   /** Absent: writable when the layer is. */
   readonly access?: "read-only";
@@ -87,7 +93,9 @@ export type StatusRow = readonly [name: string, value: string];
 
 /** Keeps layer directories and mounts stacks of them. */
 export interface Driver {
+  /** What it was opened from. */
   readonly spec: DriverSpec;
+  /** What it can do here. */
   readonly capabilities: DriverCapabilities;
 
   /** Where a layer's directory is, whether or not it exists. */

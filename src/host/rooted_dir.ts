@@ -44,11 +44,13 @@ export type { DirEntry, FileTimes } from "./kernel_structs.ts";
 
 /** An object without content that `mknod` makes. */
 export interface NodeSpec {
+  /** What it is. */
   readonly type: "char" | "block" | "fifo" | "socket";
   /** Permission bits with setuid, setgid and sticky. */
   readonly mode: number;
   /** Device numbers; 0 for fifos and sockets. */
   readonly major?: number;
+  /** As {@link NodeSpec.major}. */
   readonly minor?: number;
 }
 

@@ -19,14 +19,17 @@ import { formatPlatform } from "./platform.ts";
 
 /** An image, for a list. */
 export interface ImageSummary {
+  /** Digest of its config. */
   readonly imageId: ImageId;
   /** Sorted. */
   readonly names: readonly string[];
   /** When it was built, as its config says. */
   readonly created?: string;
+  /** `os/arch`, with the variant where there is one. */
   readonly platform: string;
   /** Absent: it has no layers. */
   readonly chainId?: ChainId;
+  /** Layers of its config. */
   readonly layerCount: number;
   /** Bytes of all its layers; absent when one is missing or damaged. */
   readonly sizeBytes?: number;
@@ -36,6 +39,7 @@ export interface ImageSummary {
 export interface ImageSummaries {
   /** Newest first. */
   readonly images: readonly ImageSummary[];
+  /** Records that cannot be read. */
   readonly findings: readonly Finding[];
 }
 

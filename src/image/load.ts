@@ -34,12 +34,15 @@ export interface LoadOptions {
   readonly platform?: string;
   /** Aborting leaves nothing of the image that was being loaded behind. */
   readonly signal?: AbortSignal;
+  /** Told of every layer as it is read. */
   readonly onProgress?: (progress: LoadProgress) => void;
 }
 
 /** Where a load is: which layer of which image, and how many bytes of it came since the last call. */
 export interface LoadProgress {
+  /** The image that is being loaded. */
   readonly imageId: ImageId;
+  /** The layer. */
   readonly diffId: DiffId;
   /** `known`: the layer is here and will not be read. */
   readonly state: "known" | "reading";
@@ -51,11 +54,13 @@ export interface LoadProgress {
 
 /** An image that was loaded. */
 export interface LoadedImage {
+  /** Digest of its config. */
   readonly imageId: ImageId;
   /** The names it was given. */
   readonly names: readonly string[];
   /** Absent: it has no layers. */
   readonly chainId?: ChainId;
+  /** `os/arch`, with the variant where there is one. */
   readonly platform: string;
   /** Bottom first. */
   readonly layers: readonly LoadedLayer[];
@@ -65,7 +70,9 @@ export interface LoadedImage {
 
 /** A layer of a loaded image. */
 export interface LoadedLayer {
+  /** Digest of its uncompressed tar. */
   readonly diffId: DiffId;
+  /** The stack whose top it is. */
   readonly chainId: ChainId;
   /** `known`: it was here before. */
   readonly state: "known" | "new";

@@ -14,9 +14,11 @@ export type CompressionName = "none" | "gzip" | "zstd" | "xz" | "bzip2";
 
 /** The blob that a layer came from. */
 export interface BlobInfo {
+  /** Digest of its bytes as they came. */
   readonly digest: Digest;
   /** Bytes of the blob. */
   readonly size: number;
+  /** What its first bytes told. */
   readonly compression: CompressionName;
 }
 

@@ -18,6 +18,7 @@ const REFUSED = /[\u0000-\u001f\u007f]/;
 export interface NameChange {
   /** `add` puts the names before those that are there, `set` replaces them, `remove` drops them. */
   readonly how: "add" | "set" | "remove";
+  /** The names that the change is about. */
   readonly names: readonly string[];
 }
 

@@ -23,14 +23,17 @@ export type RecordTarget =
 
 /** What users know a layer by. Several records may stand for one stack. */
 export interface CatalogRecord {
+  /** Its own id; it never changes. */
   readonly id: RecordId;
   /** In the users' order, none twice. */
   readonly names: readonly string[];
+  /** What it stands for. */
   readonly target: RecordTarget;
   /** ISO 8601, UTC. */
   readonly created: string;
   /** The caller's own text. */
   readonly metadata: string;
+  /** Whatever a caller wants to remember by keys. */
   readonly flags: Readonly<Record<string, JsonValue>>;
   /** The blob that this record's layer came from. */
   readonly blob?: BlobInfo;

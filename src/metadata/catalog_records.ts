@@ -39,6 +39,7 @@ export type { NameChange } from "./catalog_name.ts";
 export interface CatalogListing {
   /** Oldest first. */
   readonly records: readonly CatalogRecord[];
+  /** Records that cannot be read. */
   readonly findings: readonly Finding[];
 }
 

@@ -16,6 +16,7 @@ export type Severity = "broken" | "degraded" | "stray";
 
 /** One thing that is not as it should be. */
 export interface Finding {
+  /** How bad it is. */
   readonly severity: Severity;
   /** What it concerns. */
   readonly kind: "layer" | "mount" | "record" | "name" | "image";

@@ -32,10 +32,13 @@ export const TAR_SPLIT_FILE = "tar-split.json.gz";
 
 /** What is recorded of a layer. It never changes once published (I2). */
 export interface LayerRecord extends LayerExtras {
+  /** The stack whose top it is. */
   readonly chainId: ChainId;
+  /** Digest of its uncompressed tar. */
   readonly diffId: DiffId;
   /** Absent: a base layer. */
   readonly parent?: ChainId;
+  /** Name of its directory inside the driver. */
   readonly cacheId: CacheId;
   /** Bytes of this layer alone, as the driver counts them. */
   readonly sizeBytes: number;
@@ -45,6 +48,7 @@ export interface LayerRecord extends LayerExtras {
 export interface LayerExtras {
   /** ISO 8601, UTC. */
   readonly created?: string;
+  /** The blob it came from. */
   readonly blob?: BlobInfo;
   /** Members of the layer's tar. */
   readonly entryCount?: number;

@@ -41,8 +41,11 @@ export interface LayerListing {
 
 /** A layer that cannot be used, and what is still known of it: neither its data nor its parent is garbage yet. */
 export interface BrokenLayer extends Finding {
+  /** The name of its record. */
   readonly chainId: ChainId;
+  /** Its directory inside the driver, where the record still tells. */
   readonly cacheId?: CacheId;
+  /** The stack below, where the record still tells. */
   readonly parent?: ChainId;
 }
 

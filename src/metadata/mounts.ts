@@ -26,14 +26,21 @@ import { attempt, corruptFile, jsonText, type ReadContext, readRecordJson, readR
 import { ensureRecordDir, writeStagedFiles } from "./staged_files.ts";
 import type { WriteLock } from "./write_lock.ts";
 
+/** @internal */
 declare const mountName: unique symbol;
+/** @internal */
+type Brand = { readonly [mountName]: true };
+
 /** Name of a writable layer; safe as a path component. Made by {@link parseMountName} only. */
-export type MountName = string & { readonly [mountName]: true };
+export type MountName = string & Brand;
 
 /** What is recorded of a writable layer. */
 export interface MountRecord extends MountExtras {
+  /** Its name, unique in the store. */
   readonly name: MountName;
+  /** Name of its directory inside the driver. */
   readonly mountId: CacheId;
+  /** The layer between it and its parent that its maker filled; its content is no change. */
   readonly initId?: CacheId;
   /** Absent: it stands on nothing. */
   readonly parent?: ChainId;
@@ -45,15 +52,21 @@ export interface MountExtras {
   readonly created?: string;
   /** SELinux label of its mounts. */
   readonly mountLabel?: string;
+  /** The driver's options. */
   readonly storageOptions?: Readonly<Record<string, string>>;
+  /** How user ids are mapped. */
   readonly uidMap?: readonly IdRange[];
+  /** How group ids are mapped. */
   readonly gidMap?: readonly IdRange[];
 }
 
 /** Ids inside a container, and the host's ids that stand for them. */
 export interface IdRange {
+  /** First id inside. */
   readonly containerId: number;
+  /** First id outside. */
   readonly hostId: number;
+  /** How many ids. */
   readonly size: number;
 }
 
@@ -67,8 +80,11 @@ export interface MountListing {
 
 /** A writable layer that cannot be used, and what is still known of it: none of that is garbage yet. */
 export interface BrokenMount extends Finding {
+  /** Its directory inside the driver, where the record still tells. */
   readonly mountId?: CacheId;
+  /** Its init layer's directory, where the record still tells. */
   readonly initId?: CacheId;
+  /** The stack below, where the record still tells. */
   readonly parent?: ChainId;
 }
 

@@ -6,11 +6,12 @@
  */
 import { type MountRecord, parseMountName } from "../metadata/mounts.ts";
 import { ingest } from "../worker/ingest.ts";
-import type { StoreContext } from "./context.ts";
+import { namingRoot, type StoreContext } from "./context.ts";
 import { mountTarget, unmountTarget } from "./mount.ts";
 
 /** How a tar is applied. */
 export interface ApplyDiffOptions {
+  /** Aborting changes nothing. */
   readonly signal?: AbortSignal;
   /** Called with the bytes of the stream that were read since the last call. */
   readonly onProgress?: (bytes: number) => void;
@@ -27,7 +28,8 @@ export async function applyDiff(
   request: ApplyDiffOptions & { readonly stream: ReadableStream<Uint8Array> },
 ): Promise<number> {
   try {
-    return await applyTo(context, context.mounts.read(parseMountName(name)), request);
+    const record = context.mounts.read(parseMountName(name));
+    return await namingRoot(context, () => applyTo(context, record, request));
   } catch (error) {
     // Who takes a stream owns it, also when it never came to be read.
     if (!request.stream.locked) await request.stream.cancel(error).catch(() => {});

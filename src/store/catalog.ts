@@ -11,6 +11,7 @@ import { parseRecordId, randomId, type RecordId } from "../core/ids.ts";
 import type { BlobInfo } from "../metadata/blob_info.ts";
 import type { CatalogRecord } from "../metadata/catalog_record.ts";
 import type { CatalogListing, NameChange } from "../metadata/catalog_records.ts";
+import { readableRecord } from "./chains.ts";
 import { type StoreContext, underLock } from "./context.ts";
 import type { DeletedLayer } from "./layer.ts";
 import { mountCount } from "./mount.ts";
@@ -21,6 +22,7 @@ import { deleteUnneeded } from "./release.ts";
 export interface CreateRecordOptions {
   /** The caller's id; random by default. */
   readonly id?: string;
+  /** Its names; none may be another record's. */
   readonly names?: readonly string[];
   /** The blob that the layer came from, for information. */
   readonly blob?: BlobInfo;
@@ -117,9 +119,9 @@ export class Catalog {
   }
 
   #refuseIfMounted(id: RecordId, chainId: ChainId): void {
-    const { layerDb, catalog } = this.#context;
-    if (!layerDb.has(chainId) || catalog.referencesTo(chainId).length > 1) return;
-    if (mountCount(this.#context, layerDb.read(chainId).cacheId, "read-only") === 0) return;
+    const layer = readableRecord(this.#context, chainId);
+    if (layer === undefined || this.#context.catalog.referencesTo(chainId).length > 1) return;
+    if (mountCount(this.#context, layer.cacheId, "read-only") === 0) return;
     const usedBy = new References(this.#context).to(chainId).filter((user) => user !== `record ${id}`);
     throw new StrataError(
       "IN_USE",

@@ -12,6 +12,7 @@ import { register } from "./register.ts";
 
 /** How a writable layer is committed. */
 export interface CommitOptions {
+  /** Aborting leaves nothing behind. */
   readonly signal?: AbortSignal;
 }
 

@@ -10,11 +10,17 @@ import type { StoreContext } from "./context.ts";
 
 /** What `strata info` prints. */
 export interface StoreInfo {
+  /** Where the store lies, without symlinks. */
   readonly root: string;
+  /** The driver's name. */
   readonly driver: string;
+  /** What the driver can do here. */
   readonly capabilities: DriverCapabilities;
+  /** What the driver tells of itself. */
   readonly status: readonly StatusRow[];
+  /** The file system that the store lies on. */
   readonly fileSystem: { readonly name: string; readonly freeBytes: number; readonly totalBytes: number };
+  /** How much there is. */
   readonly counts: {
     readonly layers: number;
     readonly damagedLayers: number;

@@ -36,7 +36,9 @@ export type Inspection =
 
 /** What the driver knows. */
 export interface DriverFacts {
+  /** The driver's name. */
   readonly name: string;
+  /** Paths such as `UpperDir`. */
   readonly data: Readonly<Record<string, string>>;
 }
 

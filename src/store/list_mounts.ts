@@ -10,9 +10,11 @@ import { mountCount, type MountTarget } from "./mount.ts";
 
 /** Something that is mounted. */
 export interface MountedTarget {
+  /** What is mounted. */
   readonly target: MountTarget;
   /** Where its tree is. */
   readonly path: string;
+  /** How often. */
   readonly count: number;
 }
 

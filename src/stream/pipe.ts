@@ -9,7 +9,9 @@ import { abortable } from "./signal.ts";
 
 /** Anything that bytes are piped through. */
 export interface ByteTransform {
+  /** Takes what comes in. */
   readonly writable: WritableStream<Uint8Array>;
+  /** Gives what comes out. */
   readonly readable: ReadableStream<Uint8Array>;
 }
 

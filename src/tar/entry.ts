@@ -89,16 +89,24 @@ export interface TarHandler {
 export interface TarMember {
   /** Relative, without `./`; the writer adds the trailing slash of a directory. */
   readonly name: ByteString;
+  /** What it is. */
   readonly type: Exclude<TarEntryType, "global" | "unknown">;
+  /** Target of a hard link or symlink. */
   readonly linkName?: ByteString;
   /** Permission bits, with setuid, setgid and sticky. */
   readonly mode: number;
+  /** Owner. */
   readonly uid: number;
+  /** Group. */
   readonly gid: number;
   /** Bytes; 0 or absent for types without content. */
   readonly size?: number;
+  /** When it was changed. */
   readonly mtime: Timespec;
+  /** Device number, for devices. */
   readonly devMajor?: number;
+  /** Device number, for devices. */
   readonly devMinor?: number;
+  /** Extended attributes, of any namespace. */
   readonly xattrs?: ReadonlyMap<ByteString, Uint8Array>;
 }

@@ -23,7 +23,9 @@ import type { TreeShape } from "./tree_listing.ts";
 
 /** Layers, base first, and what must come of them: the merged tree, or that the last one is refused. */
 export interface HostileLayers {
+  /** The archives, bottom first. */
   readonly layers: readonly Uint8Array[];
+  /** The merged tree that is right, or that the last archive must be refused. */
   readonly wanted: TreeShape | "refused";
 }
 

@@ -20,6 +20,7 @@ import { TarWriter } from "../tar/writer.ts";
 
 /** A member of a layer's archive, with its content. */
 export interface LayerMember extends TarMember {
+  /** A file's bytes. */
   readonly content?: Uint8Array;
 }
 
@@ -103,6 +104,7 @@ export interface NewLayer {
 
 /** A layer in the driver's form, not yet published. */
 export interface StagedLayer {
+  /** The layer in its driver's form. */
   readonly sealed: SealedLayer;
   /** To be removed once the layer is published or given up. */
   readonly staging: string;

@@ -38,3 +38,32 @@ export {
   whiteout,
 } from "./layer_builder.ts";
 export { contentOf, listingOf, shapeOf, type TreeShape } from "./tree_listing.ts";
+export type { TreeView } from "../changeset/tree_view.ts";
+export type {
+  Change,
+  ChangeKind,
+  Changeset,
+  DroppedAttribute,
+  LostContent,
+  Ownership,
+  PendingLink,
+} from "../changeset/change.ts";
+export type {
+  CreateOptions,
+  Driver,
+  DriverCapabilities,
+  DriverSpec,
+  GetOptions,
+  LayerLocation,
+  LayerTree,
+  SealedLayer,
+  SealRequest,
+  StatusRow,
+} from "../driver/driver.ts";
+export type { TarEntryType, TarMember } from "../tar/entry.ts";
+export type { ByteString } from "../core/bytes.ts";
+export type { FileStat, FileType, Timespec } from "../core/file_stat.ts";
+export type { CacheId } from "../core/ids.ts";
+export type { LayerPath } from "../core/layer_path.ts";
+export type { OpenFile } from "../host/open_file.ts";
+export type { DirEntry, FileTimes, NodeSpec, RenameOptions, RootedDir } from "../host/rooted_dir.ts";

@@ -22,7 +22,7 @@ import { TarReader } from "../tar/reader.ts";
 import { SplitWriter } from "../tarsplit/file.ts";
 import { Splitter } from "../tarsplit/split.ts";
 import { inlineLost } from "./inline_lost.ts";
-import { StagedLayer } from "./staged_layer.ts";
+import type { StagedLayer } from "./staged_layer.ts";
 
 /** How a layer is taken in. */
 export interface PipelineOptions {

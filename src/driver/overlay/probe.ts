@@ -8,6 +8,7 @@ import { randomId } from "../../core/ids.ts";
 import { joinPath, type LayerPath, ROOT } from "../../core/layer_path.ts";
 import { type ByteString, fromText } from "../../core/bytes.ts";
 import { ensureDir, listNames, pathExists, realPath, removeTreeAt } from "../../host/files.ts";
+import { hasErrno } from "../../host/errno.ts";
 import { effectiveUser } from "../../host/process.ts";
 import { RootedDir } from "../../host/rooted_dir.ts";
 import { PlainView } from "../../changeset/plain_view.ts";
@@ -33,10 +34,12 @@ export async function probeOverlay(home: string): Promise<string | undefined> {
     }
     return await tryMount(dir);
   } catch (error) {
+    // Where nothing can be written, nothing can be tried; layers can still be read there, and removed from a full disk.
+    if (hasErrno(error, "ENOSPC", "EDQUOT", "EROFS")) return undefined;
     return error instanceof Error ? error.message : String(error);
   } finally {
     await unmountBelow(dir);
-    removeTreeAt(dir);
+    if (pathExists(dir)) removeTreeAt(dir);
   }
 }
 
