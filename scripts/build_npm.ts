@@ -104,7 +104,7 @@ function packageJson(config: DenoConfig): unknown {
     keywords: ["container", "oci", "docker", "layer", "overlayfs", "tar", "tar-split"],
     type: "module",
     engines: { node: ">=20" },
-    os: ["linux", "darwin"],
+    os: ["linux"],
     bin: { strata: "./cli.js" },
     exports: { ".": entry("mod"), "./testing": entry("src/testing/mod"), "./package.json": "./package.json" },
     files: ["src", "mod.js", "mod.d.ts", "cli.js", "cli.d.ts", "CHANGELOG.md"],
