@@ -155,11 +155,15 @@ function isStillAt(path: string, file: OpenFile): boolean {
   return there !== undefined && there.ino === held.ino && there.dev === held.dev;
 }
 
-/** `pid "command" since`, one line. */
+/** `pid "command" since`, one line. On a full disk nothing is noted: what frees space needs the lock, too. */
 function writeHolder(file: OpenFile): void {
   const line = `${process.pid} ${JSON.stringify(commandLine())} ${new Date().toISOString()}\n`;
-  file.truncate(0);
-  file.writeAt(new TextEncoder().encode(line), 0);
+  try {
+    file.truncate(0);
+    file.writeAt(new TextEncoder().encode(line), 0);
+  } catch (error) {
+    if (!isOsError(error, "ENOSPC", "EDQUOT")) throw error;
+  }
 }
 
 /** The holder in words, as far as the file tells. */

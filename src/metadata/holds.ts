@@ -18,7 +18,7 @@ import process from "node:process";
 import { type ChainId, parseChainId } from "../core/digest.ts";
 import { randomId } from "../core/ids.ts";
 import { writeFileAtomic } from "../host/durable.ts";
-import { fromOsError } from "../host/errno.ts";
+import { fromOsError, hasErrno } from "../host/errno.ts";
 import { type FileLock, isLocked, tryLock } from "../host/file_lock.ts";
 import { ensureDir, listNames, readText, removeTreeAt } from "../host/files.ts";
 import type { StoreLayout } from "./layout.ts";
@@ -65,7 +65,8 @@ export class Holds implements Disposable {
     try {
       this.#publish();
     } catch (error) {
-      throw fromOsError(error, `drop the hold of layer ${chainId}`);
+      // A list that still names the layer keeps it from others for a while; an error would keep a full disk full.
+      if (!hasErrno(error, "ENOSPC", "EDQUOT")) throw fromOsError(error, `drop the hold of layer ${chainId}`);
     }
   }
 

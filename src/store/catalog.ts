@@ -14,7 +14,6 @@ import type { CatalogListing, NameChange } from "../metadata/catalog_records.ts"
 import { readableRecord } from "./chains.ts";
 import { type StoreContext, underLock } from "./context.ts";
 import type { DeletedLayer } from "./layer.ts";
-import { mountCount } from "./mount.ts";
 import { References } from "./references.ts";
 import { deleteUnneeded } from "./release.ts";
 
@@ -30,7 +29,10 @@ export interface CreateRecordOptions {
 
 /** How a record is removed. */
 export interface RemoveRecordOptions {
-  /** What to do when the layer is mounted and this is its last record: refuse, or remove the record all the same. */
+  /**
+   * What to do when this is the last record of a layer that something else needs: refuse, or remove the record all the
+   * same and leave the layer. Default `refuse`.
+   */
   readonly whenUsed?: "refuse" | "remove";
 }
 
@@ -99,11 +101,11 @@ export class Catalog {
   /**
    * Removes a record, and the layers that nothing needs after it. A damaged record can be removed, too.
    * @returns the layers that went with it, top first
-   * @throws {StrataError} `NOT_FOUND`; `IN_USE` when it is the last record of a layer that is mounted
+   * @throws {StrataError} `NOT_FOUND`; `IN_USE` when it is the last record of a layer that something else needs
    */
   async remove(id: RecordId, options: RemoveRecordOptions = {}): Promise<DeletedLayer[]> {
     const chainId = this.#chainOf(id);
-    if (chainId !== undefined && options.whenUsed !== "remove") this.#refuseIfMounted(id, chainId);
+    if (chainId !== undefined && options.whenUsed !== "remove") this.#refuseIfUsed(id, chainId);
     await underLock(this.#context, (lock) => this.#context.catalog.remove(lock, id));
     return await deleteUnneeded(this.#context, chainId);
   }
@@ -118,14 +120,16 @@ export class Catalog {
     }
   }
 
-  #refuseIfMounted(id: RecordId, chainId: ChainId): void {
-    const layer = readableRecord(this.#context, chainId);
-    if (layer === undefined || this.#context.catalog.referencesTo(chainId).length > 1) return;
-    if (mountCount(this.#context, layer.cacheId, "read-only") === 0) return;
+  /** The last record of a layer that something else needs is its only name: without it, nobody finds what to remove. */
+  #refuseIfUsed(id: RecordId, chainId: ChainId): void {
+    const { layerDb, catalog } = this.#context;
+    if (!layerDb.has(chainId) || catalog.referencesTo(chainId).length > 1) return;
     const usedBy = new References(this.#context).to(chainId).filter((user) => user !== `record ${id}`);
+    if (usedBy.length === 0) return;
     throw new StrataError(
       "IN_USE",
-      `Cannot remove record "${id}": its layer is mounted; unmount it first, or use force`,
+      `Cannot remove record "${id}": ${usedBy.join(", ")} ${usedBy.length === 1 ? "needs" : "need"} its layer; ` +
+        "remove that first, or use force, which takes the record away and leaves the layer",
       { kind: "layer", name: chainId, usedBy },
     );
   }

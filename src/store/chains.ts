@@ -5,7 +5,7 @@
  * @module
  */
 import type { ChainId } from "../core/digest.ts";
-import { StrataError } from "../core/errors.ts";
+import { hasCode, StrataError } from "../core/errors.ts";
 import { CHAIN_DEPTH_MAX } from "../core/limits.ts";
 import type { LayerLocation } from "../driver/driver.ts";
 import type { LayerRecord } from "../metadata/layer_record.ts";
@@ -32,9 +32,25 @@ export function locationsOf(context: StoreContext, top: ChainId | undefined): La
   return recordsOf(context, top).map((record) => context.driver.locate(record.cacheId));
 }
 
-/** Bytes of a chain, all its layers together. */
+/** Bytes of a chain, all its layers together; down to the damage, where one is damaged. */
 export function chainSizeBytes(context: StoreContext, top: ChainId): number {
-  return recordsOf(context, top).reduce((sum, record) => sum + record.sizeBytes, 0);
+  let sizeBytes = 0;
+  for (let next: ChainId | undefined = top; next !== undefined;) {
+    const record: LayerRecord | undefined = readableRecord(context, next);
+    sizeBytes += record?.sizeBytes ?? 0;
+    next = record?.parent;
+  }
+  return sizeBytes;
+}
+
+/** A layer's record; `undefined` when it is not here, or damaged. */
+export function readableRecord({ layerDb }: StoreContext, chainId: ChainId): LayerRecord | undefined {
+  try {
+    return layerDb.read(chainId);
+  } catch (error) {
+    if (hasCode(error, "NOT_FOUND") || hasCode(error, "CORRUPT")) return undefined;
+    throw error;
+  }
 }
 
 /**

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { hasCode, StrataError } from "../core/errors.ts";
 import type { Limits } from "../core/limits.ts";
 import type { Driver } from "../driver/driver.ts";
 import type { Durability } from "../host/durable.ts";
@@ -45,13 +46,32 @@ export interface StoreSettings {
 }
 
 /** Runs `act` under the store's write lock: for commits and removals only, never while bytes flow (I7). */
-export function underLock<T>(
-  { layout, settings }: StoreContext,
+export async function underLock<T>(
+  context: StoreContext,
   act: (lock: WriteLock) => T | Promise<T>,
   signal?: AbortSignal,
 ): Promise<T> {
-  const timeoutMs = settings.lockTimeoutMs;
-  return withWriteLock(layout, signal === undefined ? { timeoutMs } : { timeoutMs, signal }, act);
+  const { lockTimeoutMs: timeoutMs } = context.settings;
+  const options = signal === undefined ? { timeoutMs } : { timeoutMs, signal };
+  return await namingRoot(context, () => withWriteLock(context.layout, options, act));
+}
+
+/**
+ * Runs `act`, and names the store's root when its disk is full: files are written below open directories, so the failure
+ * itself knows the end of a path at most, and of one that is removed again.
+ * @throws {StrataError} `NO_SPACE` with the root; any other error as it is
+ */
+export async function namingRoot<T>({ layout }: Pick<StoreContext, "layout">, act: () => Promise<T>): Promise<T> {
+  try {
+    return await act();
+  } catch (error) {
+    if (!hasCode(error, "NO_SPACE") || error.detail.path.startsWith("/")) throw error;
+    const path = layout.root;
+    const message =
+      `Cannot write to the store at "${path}": no space is left; free space or inodes on that file system, ` +
+      "or raise the quota";
+    throw new StrataError("NO_SPACE", message, { path }, { cause: error });
+  }
 }
 
 /** Waits for the device, off the event loop, unless the store is not to be durable. */

@@ -8,7 +8,7 @@ import type { ChainId } from "../core/digest.ts";
 import { StrataError } from "../core/errors.ts";
 import { randomCacheId } from "../core/ids.ts";
 import { type MountName, type MountRecord, parseMountName } from "../metadata/mounts.ts";
-import { type StoreContext, underLock } from "./context.ts";
+import { namingRoot, type StoreContext, underLock } from "./context.ts";
 import { RWLayer } from "./rw_layer.ts";
 
 /** How a writable layer is made. */
@@ -33,6 +33,10 @@ export async function createRWLayer(
 ): Promise<RWLayer> {
   const record = recordFor(parseMountName(name), options);
   requireFree(context, record.name);
+  return await namingRoot(context, () => create(context, record));
+}
+
+async function create(context: StoreContext, record: MountRecord): Promise<RWLayer> {
   const { driver, layerDb, pool } = context;
   const parent = record.parent === undefined ? undefined : layerDb.read(record.parent).cacheId;
   if (record.parent !== undefined) context.holds.add(record.parent);

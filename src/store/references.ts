@@ -43,7 +43,9 @@ export class References {
   /** Forgets what a layer that is gone referred to. */
   forget(gone: ChainId, parent: ChainId | undefined): void {
     if (parent === undefined) return;
-    this.#byChain.set(parent, this.to(parent).filter((user) => user !== `layer ${gone}`));
+    // One that stands on a damaged layer counts as damaged itself.
+    const users = [`layer ${gone}`, `damaged layer ${gone}`];
+    this.#byChain.set(parent, this.to(parent).filter((user) => !users.includes(user)));
   }
 
   #add(chainId: ChainId | undefined, user: string): void {

@@ -5,11 +5,9 @@
  * @module
  */
 import type { ChainId } from "../core/digest.ts";
-import { hasCode } from "../core/errors.ts";
-import type { LayerRecord } from "../metadata/layer_record.ts";
 import type { WithdrawnLayer } from "../metadata/layerdb.ts";
 import type { WriteLock } from "../metadata/write_lock.ts";
-import { chainSizeBytes } from "./chains.ts";
+import { chainSizeBytes, readableRecord } from "./chains.ts";
 import { type StoreContext, underLock } from "./context.ts";
 import type { DeletedLayer, Layer } from "./layer.ts";
 import { References } from "./references.ts";
@@ -49,7 +47,8 @@ function withdrawUnneeded(context: StoreContext, lock: WriteLock, top: ChainId):
   const references = new References(context);
   const going: Going[] = [];
   for (let next: ChainId | undefined = top; next !== undefined && references.to(next).length === 0;) {
-    const record = readOrGone(context, next);
+    // A damaged layer stays, for it does not tell what it refers to.
+    const record = readableRecord(context, next);
     if (record === undefined) break;
     const { chainId, diffId, parent, sizeBytes: diffSizeBytes } = record;
     const sizeBytes = chainSizeBytes(context, chainId);
@@ -59,13 +58,4 @@ function withdrawUnneeded(context: StoreContext, lock: WriteLock, top: ChainId):
     next = parent;
   }
   return going;
-}
-
-function readOrGone({ layerDb }: StoreContext, chainId: ChainId): LayerRecord | undefined {
-  try {
-    return layerDb.read(chainId);
-  } catch (error) {
-    if (hasCode(error, "NOT_FOUND")) return undefined;
-    throw error;
-  }
 }

@@ -23,7 +23,7 @@ import type { Staging } from "../metadata/staging.ts";
 import { type BlobSource, ingest, type IngestedLayer } from "../worker/ingest.ts";
 import { StagedLayer } from "../worker/staged_layer.ts";
 import { locationsOf, requireRoom } from "./chains.ts";
-import { type StoreContext } from "./context.ts";
+import { namingRoot, type StoreContext } from "./context.ts";
 import { HeldLayers } from "./held_layers.ts";
 import { publishLayers } from "./publish.ts";
 
@@ -66,7 +66,7 @@ export async function takeIn<T>(
   using held = new HeldLayers(context.holds);
   try {
     if (request.parent !== undefined) held.add(request.parent);
-    return await use(await takeInAll(context, request, held));
+    return await use(await namingRoot(context, () => takeInAll(context, request, held)));
   } catch (error) {
     await cancelUnread(request.layers, error);
     throw error;

@@ -15,6 +15,7 @@ import { readChunks } from "../../host/read_chunks.ts";
 import { AbortFlag } from "../abort_flag.ts";
 import { ChunkSender, chunksFrom, stopChunks } from "../chunk_channel.ts";
 import type { Report } from "../job_map.ts";
+import { publicForm } from "../wire_error.ts";
 
 /** Where a blob's bytes are. */
 export type BlobInput =
@@ -49,8 +50,9 @@ export async function decode(request: DecodeRequest, report: Report): Promise<De
     output.end();
     return { compression, digest: tap.digest(), sizeBytes: tap.sizeBytes };
   } catch (error) {
-    output.fail(error);
-    throw error;
+    const failure = publicForm(error, request.input.kind === "file" ? `read "${request.input.path}"` : "read the blob");
+    output.fail(failure);
+    throw failure;
   } finally {
     if (request.input.kind === "port") stopChunks(request.input.port);
   }
