@@ -124,7 +124,9 @@ export class Catalog {
   #refuseIfUsed(id: RecordId, chainId: ChainId): void {
     const { layerDb, catalog } = this.#context;
     if (!layerDb.has(chainId) || catalog.referencesTo(chainId).length > 1) return;
-    const usedBy = new References(this.#context).to(chainId).filter((user) => user !== `record ${id}`);
+    const usedBy = new References(this.#context).to(chainId).filter((user) =>
+      user !== `record ${id}` && user !== "this process"
+    );
     if (usedBy.length === 0) return;
     throw new StrataError(
       "IN_USE",

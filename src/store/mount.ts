@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { StrataError } from "../core/errors.ts";
 import type { CacheId } from "../core/ids.ts";
 import type { Driver, GetOptions } from "../driver/driver.ts";
 import { mountAt } from "../host/mount_table.ts";
@@ -66,6 +67,7 @@ export async function unmountTarget(
 ): Promise<number> {
   const { driver, mountCounts, settings } = context;
   const id = idOf(target);
+  if (mountCounts.read(id, stateOf(context, target)) === 0) throw notMounted(target);
   return await mountCounts.decrement(id, {
     ...stateOf(context, target),
     ...options,
@@ -92,4 +94,12 @@ function kernelState(driver: Driver, layer: { id: CacheId; access: "writable" | 
 
 function idOf(target: MountTarget): CacheId {
   return target.kind === "layer" ? target.record.cacheId : target.record.mountId;
+}
+
+function notMounted(target: MountTarget): StrataError {
+  const name = target.kind === "layer" ? target.record.chainId : target.record.name;
+  return new StrataError("NOT_FOUND", `Cannot unmount "${name}": it is not mounted; "strata mounts" lists what is`, {
+    kind: "mount",
+    ref: name,
+  });
 }

@@ -149,6 +149,22 @@ for (const driver of DRIVERS) {
       assert.throws(() => store.resolve("first"), (error) => hasCode(error, "NOT_FOUND"));
     });
 
+    it("refuses while something stands on the layer and this is its last record", async () => {
+      using scratch = new ScratchRoot();
+      await using store = await scratch.open({ driver });
+      const layer = await store.register(streamOf(layerTar([file("f", "f")])));
+      const record = await store.catalog.create(layer.chainId);
+      await store.createRWLayer("box", { parent: layer.chainId });
+      await assert.rejects(store.catalog.remove(record.id), (error) => {
+        assert(hasCode(error, "IN_USE"));
+        assert.deepEqual(error.detail.usedBy, ['writable layer "box"']);
+        return true;
+      });
+      const other = await store.catalog.create(layer.chainId);
+      assert.deepEqual(await store.catalog.remove(record.id), [], "another record still finds it");
+      assert.deepEqual(await store.catalog.remove(other.id, { whenUsed: "remove" }), [], "the writable layer keeps it");
+    });
+
     it("refuses while the layer is mounted and this is its last record", async () => {
       using scratch = new ScratchRoot();
       await using store = await scratch.open({ driver });

@@ -18,7 +18,7 @@ export const rm: CommandSpec = {
     "A layer's record goes; the layer itself, and those below it, go when nothing else needs them. A ChainID\n" +
     "means all records of its layer. A writable layer goes with all its changes.",
   arguments: [{ name: "REF", summary: "a layer or a writable layer", count: "many" }],
-  options: [{ name: "force", summary: "also when it is mounted" }],
+  options: [{ name: "force", summary: "also when something needs the layer: unmount, or leave it without a record" }],
   examples: [
     { line: "strata rm changed", does: "a layer by its name" },
     { line: "strata rm --force work", does: "a writable layer, mounted or not" },
