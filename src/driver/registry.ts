@@ -31,6 +31,8 @@ export interface DriverChoice {
   /** The driver's name, when the user gives one. */
   readonly requested?: string | undefined;
   readonly options?: Readonly<Record<string, string>> | undefined;
+  /** `read-only`: nothing may be written below the root, so nothing is tried, and the driver's home must be there. */
+  readonly access?: "read-write" | "read-only";
 }
 
 /** The drivers of this package, the best first. */
@@ -74,6 +76,7 @@ export function openDriver(spec: DriverSpec): Driver {
  */
 export async function chooseDriver(choice: DriverChoice): Promise<DriverSpec> {
   const name = choice.requested ?? priorDriver(choice.root);
+  if (choice.access === "read-only") return specOf(presentDriver(choice.root, name), choice);
   if (name === undefined) return specOf(await bestDriver(choice.root), choice);
   const reason = await factoryOf(name).probe(homeOf(choice.root, name));
   if (reason !== undefined) {
@@ -113,6 +116,20 @@ function priorDriver(root: string): string | undefined {
     );
   }
   return priors[0];
+}
+
+/** The driver of this name, or any, whose home is there. */
+function presentDriver(root: string, name: string | undefined): string {
+  if (name !== undefined) factoryOf(name);
+  const names = name === undefined ? [...factories.keys()] : [name];
+  const present = names.find((name) => pathExists(homeOf(root, name)));
+  if (present !== undefined) return present;
+  const sought = names.join(" or ");
+  throw new StrataError(
+    "NOT_SUPPORTED",
+    `Cannot use driver ${sought} in "${root}": it has no layers there, and nothing may be written there now`,
+    { feature: `driver ${sought}` },
+  );
 }
 
 async function bestDriver(root: string): Promise<string> {

@@ -91,6 +91,7 @@ export async function loadImage(
 ): Promise<LoadedImage[]> {
   const name = options.name === undefined ? undefined : parseImageName(options.name);
   const platform = options.platform === undefined ? undefined : parsePlatform(options.platform);
+  context.dockerd.requireAbsent();
   await using open = await openSource(context, source, options.signal);
   const images = renamed(readImages(open.files, platform), name);
   const loaded: LoadedImage[] = [];

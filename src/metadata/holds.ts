@@ -32,12 +32,18 @@ const HOLD_NAME = /^[0-9]+-[0-9a-f]+$/;
 /** This process's holds on one store's layers, and a view of the others'. */
 export class Holds implements Disposable {
   readonly #layout: StoreLayout;
+  readonly #mayWrite: () => boolean;
   readonly #name = `${process.pid}-${randomId().slice(0, 16)}`;
   readonly #counts = new Map<ChainId, number>();
   #lock: FileLock | undefined;
 
-  constructor(layout: StoreLayout) {
+  /**
+   * @param options `mayWrite`: asked before each write; while it says no, holds are counted here, and others do not see
+   *   them. The next change after that makes them visible.
+   */
+  constructor(layout: StoreLayout, { mayWrite = () => true }: { readonly mayWrite?: () => boolean } = {}) {
     this.#layout = layout;
+    this.#mayWrite = mayWrite;
   }
 
   /** Holds a layer once more. Layers below it need no hold of their own. */
@@ -111,6 +117,7 @@ export class Holds implements Disposable {
 
   /** Locked before it is listed, so that a list without a lock is always a dead process's. */
   #publish(): void {
+    if (!this.#mayWrite()) return;
     if (this.#lock === undefined) {
       ensureDir(this.#layout.holdsDir, 0o700);
       this.#lock = lockOwnFile(this.#path(this.#name) + LOCK_SUFFIX);

@@ -20,7 +20,7 @@ export interface ApplyDiffOptions {
 /**
  * Applies a tar, compressed or not, and gives the bytes it brought. It is unpacked beside the layer first, so that a
  * bad archive changes nothing.
- * @throws {StrataError} `NOT_FOUND`, `INVALID_ARCHIVE`, `LIMIT_EXCEEDED`, `NO_SPACE`, `ABORTED`
+ * @throws {StrataError} `NOT_FOUND`, `INVALID_ARCHIVE`, `LIMIT_EXCEEDED`, `NO_SPACE`, `LOCKED`, `ABORTED`
  */
 export async function applyDiff(
   context: StoreContext,
@@ -28,6 +28,7 @@ export async function applyDiff(
   request: ApplyDiffOptions & { readonly stream: ReadableStream<Uint8Array> },
 ): Promise<number> {
   try {
+    context.dockerd.requireAbsent();
     const record = context.mounts.read(parseMountName(name));
     return await namingRoot(context, () => applyTo(context, record, request));
   } catch (error) {

@@ -9,6 +9,7 @@ import type { Limits } from "../core/limits.ts";
 import type { Driver } from "../driver/driver.ts";
 import type { Durability } from "../host/durable.ts";
 import type { CatalogRecords } from "../metadata/catalog_records.ts";
+import type { DockerdGuard } from "../metadata/dockerd.ts";
 import type { Holds } from "../metadata/holds.ts";
 import type { ImageDb } from "../metadata/imagedb.ts";
 import type { LayerDb } from "../metadata/layerdb.ts";
@@ -24,6 +25,8 @@ import type { Handles } from "./handles.ts";
 /** The parts of an open store. None of them caches what is on disk: other processes change it at any time. */
 export interface StoreContext {
   readonly layout: StoreLayout;
+  /** To be asked before anything is written below the root; {@link underLock} does so itself. */
+  readonly dockerd: DockerdGuard;
   readonly driver: Driver;
   readonly layerDb: LayerDb;
   readonly mounts: MountRecords;
@@ -45,7 +48,10 @@ export interface StoreSettings {
   readonly limits: Limits;
 }
 
-/** Runs `act` under the store's write lock: for commits and removals only, never while bytes flow (I7). */
+/**
+ * Runs `act` under the store's write lock: for commits and removals only, never while bytes flow (I7).
+ * @throws {StrataError} `LOCKED` also while a dockerd holds the root
+ */
 export async function underLock<T>(
   context: StoreContext,
   act: (lock: WriteLock) => T | Promise<T>,
@@ -53,7 +59,12 @@ export async function underLock<T>(
 ): Promise<T> {
   const { lockTimeoutMs: timeoutMs } = context.settings;
   const options = signal === undefined ? { timeoutMs } : { timeoutMs, signal };
-  return await namingRoot(context, () => withWriteLock(context.layout, options, act));
+  context.dockerd.requireAbsent();
+  return await namingRoot(context, () =>
+    withWriteLock(context.layout, options, (lock) => {
+      context.dockerd.requireAbsent();
+      return act(lock);
+    }));
 }
 
 /**

@@ -24,13 +24,14 @@ export interface CreateRWLayerOptions {
 /**
  * Makes a writable layer: its data first, then its record (I1).
  * @throws {StrataError} `CONFLICT` when the name is taken, `INVALID_ARGUMENT` for one that cannot be used, `NOT_FOUND` for
- *   the parent
+ *   the parent, `LOCKED`
  */
 export async function createRWLayer(
   context: StoreContext,
   name: string,
   options: CreateRWLayerOptions = {},
 ): Promise<RWLayer> {
+  context.dockerd.requireAbsent();
   const record = recordFor(parseMountName(name), options);
   requireFree(context, record.name);
   return await namingRoot(context, () => create(context, record));

@@ -32,8 +32,13 @@ export interface UnmountOptions {
   readonly release?: "one" | "all";
 }
 
-/** Mounts a target and gives the path of its tree; each call is to be matched by one unmount. */
+/**
+ * Mounts a target and gives the path of its tree; each call is to be matched by one unmount.
+ * @throws {StrataError} `LOCKED` while a dockerd holds the root: mount points are made below it, and its mounts are not
+ *   counted
+ */
 export async function mountTarget(context: StoreContext, target: MountTarget, options: MountOptions): Promise<string> {
+  context.dockerd.requireAbsent();
   const { driver, mountCounts, settings } = context;
   const id = idOf(target);
   const access = options.access ?? (target.kind === "layer" ? "read-only" : undefined);
@@ -58,13 +63,14 @@ export async function mountTarget(context: StoreContext, target: MountTarget, op
 /**
  * Gives up a mount.
  * @returns how many are left
- * @throws {StrataError} `NOT_FOUND` when it is not mounted
+ * @throws {StrataError} `NOT_FOUND` when it is not mounted; `LOCKED`
  */
 export async function unmountTarget(
   context: StoreContext,
   target: MountTarget,
   options: UnmountOptions = {},
 ): Promise<number> {
+  context.dockerd.requireAbsent();
   const { driver, mountCounts, settings } = context;
   const id = idOf(target);
   if (mountCounts.read(id, stateOf(context, target)) === 0) throw notMounted(target);

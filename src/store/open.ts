@@ -11,6 +11,7 @@ import { fromOsError } from "../host/errno.ts";
 import { ensureDir, realPath } from "../host/files.ts";
 import { effectiveUser } from "../host/process.ts";
 import { CatalogRecords } from "../metadata/catalog_records.ts";
+import { DockerdGuard } from "../metadata/dockerd.ts";
 import { Holds } from "../metadata/holds.ts";
 import { ImageDb } from "../metadata/imagedb.ts";
 import { LayerDb } from "../metadata/layerdb.ts";
@@ -31,6 +32,7 @@ export interface OpenOptions {
   readonly runRoot?: string;
   /** `overlay2`, `vfs`, or absent: what the root holds already, else the best that works here. */
   readonly driver?: string;
+  /** The driver's own options, such as `overlay2.mountopt`. */
   readonly driverOptions?: Readonly<Record<string, string>>;
   /** `full` (the default): what was registered survives a power loss. `none`: it may not. */
   readonly durability?: Durability;
@@ -60,12 +62,19 @@ export function defaultRunRoot(environment: Readonly<Record<string, string | und
  */
 export async function openContext(options: OpenOptions, environment = process.env): Promise<StoreContext> {
   const root = makeRoot(options.root ?? defaultRoot(environment));
-  const spec = await chooseDriver({ root, requested: options.driver, options: options.driverOptions });
+  const dockerd = new DockerdGuard(root);
+  const spec = await chooseDriver({
+    root,
+    requested: options.driver,
+    options: options.driverOptions,
+    access: dockerd.find() === undefined ? "read-write" : "read-only",
+  });
   const durability = options.durability ?? "full";
   const layout = new StoreLayout(root, spec.name);
-  const holds = new Holds(layout);
+  const holds = new Holds(layout, { mayWrite: () => dockerd.find() === undefined });
   return {
     layout,
+    dockerd,
     driver: openDriver(spec),
     // What LayerDb would sync itself, one file at a time, the store syncs at once, and off the event loop.
     layerDb: new LayerDb(layout, { durability: "none" }),

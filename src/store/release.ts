@@ -13,11 +13,13 @@ import type { DeletedLayer, Layer } from "./layer.ts";
 import { References } from "./references.ts";
 
 /**
- * Takes a handle back, and deletes what nothing needs any more.
+ * Takes a handle back, and deletes what nothing needs any more. While a dockerd holds the root nothing is deleted: that a
+ * handle for reading ends must not fail, and what is left over goes later.
  * @throws {StrataError} `NOT_RETAINED`
  */
 export async function release(context: StoreContext, layer: Layer): Promise<DeletedLayer[]> {
   context.handles.drop(layer);
+  if (context.dockerd.find() !== undefined) return [];
   return await deleteUnneeded(context, layer.chainId);
 }
 

@@ -65,6 +65,7 @@ export async function takeIn<T>(
 ): Promise<T> {
   using held = new HeldLayers(context.holds);
   try {
+    context.dockerd.requireAbsent();
     if (request.parent !== undefined) held.add(request.parent);
     return await use(await namingRoot(context, () => takeInAll(context, request, held)));
   } catch (error) {

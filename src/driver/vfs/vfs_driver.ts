@@ -70,7 +70,7 @@ export class VfsDriver implements Driver {
     refuseOptions(spec);
     this.spec = spec;
     this.#home = attempt(`open the driver's home "${spec.home}"`, () => {
-      for (const dir of ["", "/dir", "/baselines"]) ensureDir(`${spec.home}${dir}`, HOME_MODE);
+      ensureDir(spec.home, HOME_MODE);
       return realPath(spec.home);
     });
     this.capabilities = {
@@ -106,7 +106,10 @@ export class VfsDriver implements Driver {
   publish(sealed: SealedLayer): void {
     const target = this.locate(sealed.cacheId);
     requireAbsent(target);
-    attempt(`publish layer ${sealed.cacheId}`, () => renamePath(sealed.dir, target.dir, { replace: "never" }));
+    attempt(`publish layer ${sealed.cacheId}`, () => {
+      this.#prepare();
+      renamePath(sealed.dir, target.dir, { replace: "never" });
+    });
   }
 
   syncHome(): void {
@@ -127,6 +130,7 @@ export class VfsDriver implements Driver {
     const { dir } = this.locate(id);
     const below = parent === undefined ? undefined : requireLayer(this.locate(parent));
     try {
+      this.#prepare();
       if (below === undefined) return makeDirectory(dir, LAYER_MODE);
       this.#copyLayer(below, dir);
       writeBaseline(this.#baselineOf(id), below.cacheId);
@@ -178,6 +182,11 @@ export class VfsDriver implements Driver {
   /** Unmounts what others mounted inside the layers; the driver itself mounts nothing. */
   async cleanup(): Promise<void> {
     await unmountBelow(this.#home);
+  }
+
+  /** Not when the home is opened: who only reads writes nothing. */
+  #prepare(): void {
+    for (const name of ["dir", "baselines"]) ensureDir(`${this.#home}/${name}`, HOME_MODE);
   }
 
   /** Turns the bare tree into a whole one; returns where it is. */
