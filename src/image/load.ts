@@ -89,9 +89,19 @@ export async function loadImage(
   source: ImageSource,
   options: LoadOptions = {},
 ): Promise<LoadedImage[]> {
+  try {
+    context.dockerd.requireAbsent();
+    return await loadAll(context, source, options);
+  } catch (error) {
+    // Who takes a stream owns it, also when it never came to be read.
+    if (source.kind === "stream" && !source.stream.locked) await source.stream.cancel(error).catch(() => {});
+    throw error;
+  }
+}
+
+async function loadAll(context: StoreContext, source: ImageSource, options: LoadOptions): Promise<LoadedImage[]> {
   const name = options.name === undefined ? undefined : parseImageName(options.name);
   const platform = options.platform === undefined ? undefined : parsePlatform(options.platform);
-  context.dockerd.requireAbsent();
   await using open = await openSource(context, source, options.signal);
   const images = renamed(readImages(open.files, platform), name);
   const loaded: LoadedImage[] = [];

@@ -37,8 +37,8 @@ const VOLUMES_DATABASE = "volumes/metadata.db";
 const REMAPPED_NAME = /^[0-9]+\.[0-9]+$/;
 
 /** The older names, too: of the flag until 23.0, of the setting until 17.05. */
-const DATA_ROOT_FLAG = /^(?:--data-root|--graph|-[Dv]*g)(?:=(.*))?$/;
-const CONFIG_FILE_FLAG = /^--config-file(?:=(.*))?$/;
+const DATA_ROOT_FLAG = /^(?:--(?:data-root|graph)(?:=|$)|-[Dv]*g=?)(.*)$/s;
+const CONFIG_FILE_FLAG = /^--config-file(?:=|$)(.*)$/s;
 const configSchema = v.looseObject({ "data-root": v.optional(v.string()), graph: v.optional(v.string()) });
 
 /** Keeps writers from a root that a running dockerd holds. */
@@ -93,7 +93,7 @@ function dataRootOf(process: RunningProcess): string {
 /** A flag's value, in the same argument or the next; the last one counts. */
 function flagIn(args: readonly string[], flag: RegExp): string | undefined {
   const at = args.findLastIndex((arg) => flag.test(arg));
-  return at < 0 ? undefined : flag.exec(args[at]!)?.[1] ?? args[at + 1];
+  return at < 0 ? undefined : flag.exec(args[at]!)?.[1] || args[at + 1];
 }
 
 function remappedFrom(root: string): string[] {
