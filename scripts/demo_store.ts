@@ -6,7 +6,7 @@
  */
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { pipeline } from "node:stream/promises";
-import { type ChainId, display, LayerStore, parseChainId } from "../mod.ts";
+import { display, type Layer, LayerStore, parseChainId } from "../mod.ts";
 
 /** What the demo asks of a store. Layers are named by their ChainIDs, writable layers by their names. */
 export interface DemoStore extends AsyncDisposable {
@@ -70,9 +70,8 @@ export class LibraryStore implements DemoStore {
   }
 
   async register(tar: ReadableStream<Uint8Array>, { name, parent }: RegisterOptions): Promise<string> {
-    const { chainId } = await this.#store.register(tar, parent === undefined ? {} : { parent: parseChainId(parent) });
-    await this.#record(chainId, name);
-    return chainId;
+    const layer = await this.#store.register(tar, parent === undefined ? {} : { parent: parseChainId(parent) });
+    return await this.#record(layer, name);
   }
 
   async create(name: string, parent: string): Promise<void> {
@@ -93,9 +92,7 @@ export class LibraryStore implements DemoStore {
   }
 
   async commit(name: string): Promise<string> {
-    const { chainId } = await this.#store.commit(name);
-    await this.#record(chainId, `${name}-committed`);
-    return chainId;
+    return await this.#record(await this.#store.commit(name), `${name}-committed`);
   }
 
   export(layer: string): AsyncIterable<Uint8Array> {
@@ -115,8 +112,11 @@ export class LibraryStore implements DemoStore {
     await this.#store[Symbol.asyncDispose]();
   }
 
-  async #record(chainId: ChainId, name: string): Promise<void> {
-    await this.#store.catalog.create(chainId, { names: [name] });
+  /** From now on the record keeps the layer, and the handle can go. */
+  async #record(layer: Layer, name: string): Promise<string> {
+    await this.#store.catalog.create(layer.chainId, { names: [name] });
+    await this.#store.release(layer);
+    return layer.chainId;
   }
 }
 
