@@ -13,6 +13,7 @@ import { chainOn } from "../core/chain_id.ts";
 import type { ChainId, DiffId } from "../core/digest.ts";
 import { StrataError } from "../core/errors.ts";
 import { fromOsError } from "../host/errno.ts";
+import { type BlobDiffId, noteDiffId } from "../metadata/blob_diff_ids.ts";
 import type { ImageId } from "../metadata/image_config.ts";
 import { formatImageName, type ImageName, parseImageName } from "../metadata/image_name.ts";
 import type { LayerRecord } from "../metadata/layer_record.ts";
@@ -193,7 +194,7 @@ class ImageLoad {
         onProgress?.({ imageId, diffId, state: "reading", bytes, totalBytes });
       },
     };
-    await takeIn(this.#context, request, () => this.#record());
+    await takeIn(this.#context, request, (records) => this.#record(records));
   }
 
   #incoming(diffId: DiffId, index: number) {
@@ -209,15 +210,25 @@ class ImageLoad {
     } as const satisfies IncomingLayer;
   }
 
-  async #record(): Promise<void> {
-    const { images, layerDb } = this.#context;
+  /** Records the image, whose layers are all here by now; `fresh` are those that were taken in, bottom first. */
+  async #record(fresh: readonly LayerRecord[] = []): Promise<void> {
+    const { images, layerDb, layout } = this.#context;
     const { image: { imageId, configBytes, names }, options: { signal } } = this.#task;
     const top = this.#chains.at(-1);
     await underLock(this.#context, (lock) => {
       if (top !== undefined && layerDb.findSound(top) === undefined) throw lost(imageId, top);
+      for (const known of this.#blobsOf(fresh)) noteDiffId(lock, layout, known);
       images.put(lock, configBytes);
       for (const name of names) images.tag(lock, name, imageId);
     }, signal);
+  }
+
+  /** The blobs that a registry would have under these digests; those of an archive without digests exist nowhere else. */
+  #blobsOf(fresh: readonly LayerRecord[]): BlobDiffId[] {
+    const described = this.#task.image.layers.map(({ expectedBlob }) => expectedBlob?.digest);
+    return fresh.flatMap(({ blob, diffId }) => {
+      return blob !== undefined && described.includes(blob.digest) ? [{ blob: blob.digest, diffId }] : [];
+    });
   }
 
   #result(from: number): LoadedImage {

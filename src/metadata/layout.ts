@@ -7,6 +7,7 @@
  *   image/<driver>/layerdb/mounts/<name>/           a writable layer's record: Docker's files, and strata.json
  *   image/<driver>/imagedb/{content,metadata}/      images: Docker's files
  *   image/<driver>/repositories.json                the images' names: Docker's file
+ *   image/<driver>/distribution/                    which layer a blob holds: Docker's files
  *   image/<driver>/strata/catalog/{records,names}/  what Docker has no file for
  *   strata/lock                                     the write lock
  *   strata/tmp/<id>/                                operations under way
@@ -116,6 +117,11 @@ export class StoreLayout {
   /** What Docker notes of an image. */
   imageMetadataDir(imageId: Digest): string {
     return `${this.imageDir}/imagedb/metadata/sha256/${digestHex(imageId)}`;
+  }
+
+  /** Docker's note of which layer a blob holds. */
+  diffIdPath(blob: Digest): string {
+    return `${this.imageDir}/distribution/diffid-by-digest/sha256/${digestHex(blob)}`;
   }
 
   /** A writable layer's record. The name must have been parsed: it becomes a path component. */

@@ -2,7 +2,7 @@
 import { describe, it } from "node:test";
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import { symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { createChainId } from "../../src/core/chain_id.ts";
@@ -169,6 +169,19 @@ describe("loadImage()", () => {
       const [empty] = await load(archiveOf(dockerFiles([[["empty"], { layers: [] }]])));
       assert.equal(empty?.chainId, undefined);
       assert.deepEqual(empty?.layers, []);
+    }));
+
+  it("notes for Docker which layers the blobs hold that have digests, and no others", () =>
+    onStore(async ({ load, context }) => {
+      const dir = `${context.layout.imageDir}/distribution/diffid-by-digest/sha256`;
+      await load(archiveOf(dockerFiles([[["name:1"], { layers: [layerOf("etc/other", "other\n")] }]])));
+      assert.equal(existsSync(dir), false);
+      const image: BuiltImage = { layers: [{ ...BASE, blob: gzipSync(BASE.tar) }, TOP] };
+      const { descriptor, files } = ociImage(image);
+      await load(ociFiles([descriptor], { files }));
+      const noted = readdirSync(dir).map((name) => [name, readFileSync(join(dir, name), "utf8")]);
+      const expected = image.layers.map(({ tar, blob }) => [digestHex(digestOf(blob ?? tar)), digestOf(tar)]);
+      assert.deepEqual(noted.sort(), expected.sort());
     }));
 
   it("follows links inside the archive", () =>

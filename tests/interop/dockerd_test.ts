@@ -29,12 +29,14 @@ import { openForRead } from "../../src/host/files.ts";
 import { readChunks } from "../../src/host/read_chunks.ts";
 import { dir, file, layerTar } from "../../src/testing/layer_builder.ts";
 import { Dockerd } from "../support/dockerd.ts";
+import { Registry } from "../support/registry.ts";
 import { needsRealImage } from "../support/interop.ts";
 import { runCli } from "../support/run_cli.ts";
 import { streamOf } from "../support/scratch_store.ts";
 
-const needs = needsRealImage("dockerd", "docker");
+const needs = needsRealImage("dockerd", "docker", "docker-registry", "skopeo");
 const archive = `${process.env["STRATA_REAL_IMAGE"] ?? ""}/image.docker.tar`;
+const layout = `${process.env["STRATA_REAL_IMAGE"] ?? ""}/image.oci`;
 /** Memory, where there is a file system in it: the test writes gigabytes. */
 const SCRATCH_PARENT = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
 const NAME = "top:1";
@@ -142,6 +144,26 @@ describe("dockerd", needs, () => {
     assert.deepEqual(readdirSync(layersDir(`${ours}/image/overlay2`)), [], "our own files went with the layers");
     assert.deepEqual(readdirSync(`${ours}/overlay2`), ["l"]);
     assert.deepEqual(store.catalog.list().records.map(({ names }) => names), [[named]]);
+  });
+
+  it("does not download layers that Strata loaded", async () => {
+    const root = `${scratch}/pulled`;
+    {
+      await using store = await openStore(root);
+      const images = new ImageStore(store);
+      const [loaded] = await images.load({ kind: "path", path: layout });
+      assert.ok(loaded?.chainId);
+      // Of an image that is here nothing is looked at; the layers alone must do.
+      await store.catalog.create(loaded.chainId);
+      await images.remove(loaded.imageId);
+    }
+    await using registry = await Registry.start(`${scratch}/registry`);
+    const name = `${registry.address}/top:1`;
+    run(scratch, "skopeo", "copy", "-q", "--dest-tls-verify=false", `oci:${layout}:1`, `docker://${name}`);
+    await using dockerd = await Dockerd.start(`${scratch}/puller`, root);
+    const said = dockerd.docker("pull", name);
+    assert.equal(said.match(/: Already exists$/gm)?.length, 3, said);
+    assert.doesNotMatch(said, /Pull complete/);
   });
 
   it("keeps Strata from writing to its root while it runs, and not from reading", async () => {
