@@ -11,7 +11,7 @@ import type { ImageId } from "../metadata/image_config.ts";
 import { formatImageName, parseImageName } from "../metadata/image_name.ts";
 import type { ImageRecord } from "../metadata/imagedb.ts";
 import { attempt } from "../metadata/record_file.ts";
-import { chainSizeBytes } from "../store/chains.ts";
+import { recordsOf } from "../store/chains.ts";
 import { type StoreContext, underLock } from "../store/context.ts";
 import type { DeletedLayer } from "../store/layer.ts";
 import { deleteUnneeded } from "../store/release.ts";
@@ -114,7 +114,7 @@ function summaryOf(context: StoreContext, image: ImageRecord, names: readonly st
 
 /** An image whose layers are gone is listed all the same, so that it can be removed or loaded again. */
 function sizeOf(context: StoreContext, chainId: ChainId): number | undefined {
-  return attempt(() => chainSizeBytes(context, chainId));
+  return attempt(() => recordsOf(context, chainId).reduce((sum, record) => sum + record.sizeBytes, 0));
 }
 
 function byAge(a: ImageSummary, b: ImageSummary): number {

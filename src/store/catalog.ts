@@ -11,7 +11,6 @@ import { parseRecordId, randomId, type RecordId } from "../core/ids.ts";
 import type { BlobInfo } from "../metadata/blob_info.ts";
 import type { CatalogRecord } from "../metadata/catalog_record.ts";
 import type { CatalogListing, NameChange } from "../metadata/catalog_records.ts";
-import { readableRecord } from "./chains.ts";
 import { type StoreContext, underLock } from "./context.ts";
 import type { DeletedLayer } from "./layer.ts";
 import { References } from "./references.ts";

@@ -120,9 +120,17 @@ describe("strata verify", () => {
 describe("strata rm", () => {
   it("prints what went, which is not what others need", async () => {
     using store = await twoLayers();
-    assert.equal(await store.ok(["rm", "base"]), "");
+    assert.equal(await store.ok(["rm", "base", "--force"]), "");
     assert.equal(await store.ok(["rm", "top"]), `${CHAIN_TOP}\n${CHAIN_BASE}`);
     assert.equal(await store.ok(["verify"]), "");
+  });
+
+  it("refuses what others need, and names them", async () => {
+    using store = await twoLayers();
+    const { code, stderr } = await store.run(["rm", "base", "--json"]);
+    assert.equal(code, 4);
+    assert.deepEqual(JSON.parse(stderr).error.usedBy, [`layer ${CHAIN_TOP}`]);
+    assert.equal((await store.run(["exists", "base"])).code, 0);
   });
 
   it("removes several at once, and none when one is not there", async () => {
@@ -143,7 +151,7 @@ describe("strata rm", () => {
 
   it("names what still uses a layer that has no record", async () => {
     using store = await twoLayers();
-    await store.ok(["rm", "base"]);
+    await store.ok(["rm", "base", "--force"]);
     const { code, stderr } = await store.run(["rm", CHAIN_BASE, "--json"]);
     assert.equal(code, 4);
     const { error } = JSON.parse(stderr);
@@ -154,7 +162,8 @@ describe("strata rm", () => {
   it("removes a writable layer, and what only it needed", async () => {
     using store = await twoLayers();
     await store.ok(["create", "work", "--parent", "top"]);
-    await store.ok(["rm", "top", "base"]);
+    assert.equal((await store.run(["rm", "top"])).code, 4);
+    await store.ok(["rm", "top", "base", "--force"]);
     assert.equal(await store.ok(["rm", "work"]), `${CHAIN_TOP}\n${CHAIN_BASE}`);
   });
 
