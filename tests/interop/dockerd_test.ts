@@ -18,7 +18,6 @@ import {
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
 import process from "node:process";
 import { after, before, describe, it } from "node:test";
 import { gunzipSync } from "node:zlib";
@@ -28,6 +27,7 @@ import { ROOT } from "../../src/core/layer_path.ts";
 import { openForRead } from "../../src/host/files.ts";
 import { readChunks } from "../../src/host/read_chunks.ts";
 import { dir, file, layerTar } from "../../src/testing/layer_builder.ts";
+import { changedPaths, changeListing } from "../support/change_listing.ts";
 import { Dockerd } from "../support/dockerd.ts";
 import { Registry } from "../support/registry.ts";
 import { needsRealImage } from "../support/interop.ts";
@@ -169,11 +169,11 @@ describe("dockerd", needs, () => {
   it("keeps Strata from writing to its root while it runs, and not from reading", async () => {
     await using early = await openStore(theirs.root);
     await using dockerd = await Dockerd.start(`${scratch}/holder`, theirs.root);
-    const listed = listingOf(theirs.root);
+    const listed = changeListing(theirs.root);
     await assertReads(theirs);
     await assertWritesRefused(theirs, dockerd.pid);
     await assert.rejects(early.register(streamOf(layerTar([file("new", "")]))), isLocked);
-    assert.deepEqual(differences(listed, listingOf(theirs.root)), []);
+    assert.deepEqual(changedPaths(listed, changeListing(theirs.root)), []);
   });
 });
 
@@ -326,19 +326,6 @@ function recordAt(path: string): Readonly<Record<string, string>> {
 function contentsOf(path: string): Readonly<Record<string, string>> {
   const names = lstatSync(path).isDirectory() ? readdirSync(path).map((name) => `/${name}`) : [""];
   return Object.fromEntries(names.map((name) => [name, readFileSync(path + name, "utf8")]));
-}
-
-/** Everything below a root, and when it last changed in any way. */
-function listingOf(root: string): ReadonlyMap<string, string> {
-  const names = readdirSync(root, { recursive: true, encoding: "latin1" });
-  return new Map(["", ...names].map((name) => {
-    const stat = lstatSync(join(root, name), { bigint: true, throwIfNoEntry: false });
-    return [name, stat === undefined ? "" : `${stat.ino} ${stat.mode} ${stat.size} ${stat.mtimeNs} ${stat.ctimeNs}`];
-  }));
-}
-
-function differences(was: ReadonlyMap<string, string>, is: ReadonlyMap<string, string>): string[] {
-  return [...new Set([...was.keys(), ...is.keys()])].filter((name) => was.get(name) !== is.get(name));
 }
 
 function layersDir(imageHome: string): string {

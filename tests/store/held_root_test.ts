@@ -6,11 +6,11 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { lstatSync, mkdirSync, readdirSync } from "node:fs";
-import { join } from "node:path";
+import { mkdirSync, readdirSync } from "node:fs";
 import { describe, it } from "node:test";
 import { hasCode, ImageStore } from "../../mod.ts";
 import { dir, file, layerTar } from "../../src/testing/layer_builder.ts";
+import { changedPaths, changeListing } from "../support/change_listing.ts";
 import { FakeDockerd } from "../support/fake_dockerd.ts";
 import { bytesOf, DRIVERS, ScratchRoot, streamOf } from "../support/scratch_store.ts";
 
@@ -23,7 +23,7 @@ for (const driver of DRIVERS) {
       using scratch = new ScratchRoot();
       const { chainId } = await filled(scratch, driver);
       await using _dockerd = await FakeDockerd.start(["--data-root", scratch.root]);
-      const listed = listingOf(scratch.root);
+      const listed = changeListing(scratch.root);
       {
         await using store = await scratch.open();
         assert.equal(store.info().driver, driver);
@@ -35,7 +35,7 @@ for (const driver of DRIVERS) {
         assert.deepEqual(await store.release(layer), []);
         assert.deepEqual(new ImageStore(store).list().images, []);
       }
-      assert.deepEqual(listingOf(scratch.root), listed);
+      assert.deepEqual(changedPaths(listed, changeListing(scratch.root)), []);
     });
 
     it("takes no writes, whenever it was opened, and cancels their streams", async () => {
@@ -45,7 +45,7 @@ for (const driver of DRIVERS) {
       await using _dockerd = await FakeDockerd.start(["--data-root", scratch.root]);
       await using after = await scratch.open();
       for (const store of [before, after]) {
-        const listed = listingOf(scratch.root);
+        const listed = changeListing(scratch.root);
         const takers = {
           register: (stream: ReadableStream<Uint8Array>) => store.register(stream),
           applyDiff: (stream: ReadableStream<Uint8Array>) => store.applyDiff("writable", stream),
@@ -53,7 +53,10 @@ for (const driver of DRIVERS) {
         };
         for (const [what, take] of Object.entries(takers)) {
           let cancelled: unknown;
-          const stream = new ReadableStream<Uint8Array>({ cancel: (reason) => void (cancelled = reason) });
+          const stream = new ReadableStream<Uint8Array>({
+            pull: (controller) => controller.error(new Error("it was read")),
+            cancel: (reason) => void (cancelled = reason),
+          }, { highWaterMark: 0 });
           await assert.rejects(take(stream), isLocked, what);
           assert.ok(isLocked(cancelled), what);
         }
@@ -62,7 +65,7 @@ for (const driver of DRIVERS) {
         await assert.rejects(store.commit("writable"), isLocked);
         await assert.rejects(store.mount(chainId), isLocked);
         await assert.rejects(store.catalog.create(chainId), isLocked);
-        assert.deepEqual(listingOf(scratch.root), listed);
+        assert.deepEqual(changedPaths(listed, changeListing(scratch.root)), []);
       }
     });
 
@@ -103,12 +106,4 @@ async function filled(scratch: ScratchRoot, driver: string) {
 
 function isLocked(error: unknown): boolean {
   return hasCode(error, "LOCKED");
-}
-
-/** Everything below a root, and when it last changed in any way. */
-function listingOf(root: string): readonly string[] {
-  return ["", ...readdirSync(root, { recursive: true, encoding: "utf8" })].sort().map((name) => {
-    const { ino, mode, size, mtimeNs, ctimeNs } = lstatSync(join(root, name), { bigint: true });
-    return `${name} ${ino} ${mode} ${size} ${mtimeNs} ${ctimeNs}`;
-  });
 }
