@@ -21,7 +21,13 @@ import { type RenameOptions, RootedDir } from "./rooted_dir.ts";
 
 /** Makes a directory and those above it, when absent; `mode` is for the ones that are made, and passes the umask. */
 export function ensureDir(path: string, mode: number): void {
-  mkdirSync(path, { recursive: true, mode });
+  try {
+    mkdirSync(path, { recursive: true, mode });
+  } catch (error) {
+    if (!hasErrno(error, "ENOENT")) throw error;
+    // Node reports a read-only file system as ENOENT when it makes several directories; one alone tells the truth.
+    mkdirSync(path, { mode });
+  }
 }
 
 /** A file's UTF-8 text; `undefined` when there is no such file. */

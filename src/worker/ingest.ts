@@ -8,9 +8,11 @@
  *
  * @module
  */
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { MessageChannel, type MessagePort } from "node:worker_threads";
 import type { Digest } from "../core/digest.ts";
 import { hasCode } from "../core/errors.ts";
+import { CHUNK_BYTES } from "../core/limits.ts";
 import type { Limits } from "../core/limits.ts";
 import type { Ownership } from "../changeset/change.ts";
 import type { Compression } from "../compression/detect.ts";
@@ -114,7 +116,15 @@ async function pumpStream(
   const onAbort = (): void => void reader.cancel(to.signal.reason).catch(() => {});
   to.signal.addEventListener("abort", onAbort);
   try {
-    for (let next = await reader.read(); !next.done; next = await reader.read()) await sender.send(next.value);
+    let sinceTurn = 0;
+    for (let next = await reader.read(); !next.done; next = await reader.read()) {
+      await sender.send(next.value);
+      sinceTurn += next.value.length;
+      if (sinceTurn < CHUNK_BYTES) continue;
+      // A source that always has bytes would keep timers and sockets waiting until all buffers are out.
+      sinceTurn = 0;
+      await nextTurn();
+    }
     if (to.signal.aborted) throw aborted(to.signal.reason);
     sender.end();
   } catch (error) {

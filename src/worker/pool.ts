@@ -5,8 +5,9 @@
  *
  * @module
  */
-import { type Transferable, Worker } from "node:worker_threads";
+import type { MessagePort, Transferable } from "node:worker_threads";
 import { StrataError } from "../core/errors.ts";
+import { Foreman } from "./foreman.ts";
 import type { JobName, JobRequest, JobResult, Report } from "./job_map.ts";
 import type { Answer, Order } from "./thread.ts";
 import { fromWire } from "./wire_error.ts";
@@ -25,20 +26,22 @@ interface Running {
   readonly onReport: Report | undefined;
 }
 
-/** The built package has `.js` files; the source is run as it is. */
-const THREAD_URL = new URL(import.meta.url.endsWith(".ts") ? "./thread.ts" : "./thread.js", import.meta.url);
-
 /** Runs jobs in threads. Dispose of it to end the threads; jobs that still run are rejected. */
 export class WorkerPool implements AsyncDisposable {
   readonly #idle: Thread[] = [];
   readonly #all = new Set<Thread>();
+  readonly #foreman = new Foreman();
   #state: "open" | "closed" = "open";
 
   /**
    * Runs a job in a thread of its own.
    * @throws {StrataError} what the job threw; `ABORTED` when the pool is closed, `IO` when the thread died
    */
-  async run<J extends JobName>(job: J, request: JobRequest<J>, options: RunOptions = {}): Promise<JobResult<J>> {
+  async run<J extends JobName>(
+    job: J,
+    request: JobRequest<J>,
+    options: RunOptions = {},
+  ): Promise<JobResult<J>> {
     if (this.#state === "closed") throw closed();
     const thread = this.#idle.pop() ?? this.#start();
     try {
@@ -51,11 +54,12 @@ export class WorkerPool implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#state = "closed";
-    await Promise.all(Array.from(this.#all, (thread) => thread.end()));
+    for (const thread of this.#all) thread.close();
+    await this.#foreman[Symbol.asyncDispose]();
   }
 
   #start(): Thread {
-    const thread = new Thread(() => this.#forget(thread));
+    const thread = new Thread(this.#foreman, () => this.#forget(thread));
     this.#all.add(thread);
     return thread;
   }
@@ -68,15 +72,14 @@ export class WorkerPool implements AsyncDisposable {
 }
 
 class Thread {
-  readonly #worker = new Worker(THREAD_URL);
+  readonly #port: MessagePort;
   #running: Running | undefined;
   #alive = true;
 
-  constructor(onEnd: () => void) {
-    this.#worker.on("message", (answer: Answer) => this.#take(answer));
-    this.#worker.on("error", (error: Error) => this.#die(died(error), onEnd));
-    this.#worker.on("exit", () => this.#die(died(), onEnd));
-    this.#worker.unref();
+  constructor(foreman: Foreman, onEnd: () => void) {
+    this.#port = foreman.start((error) => this.#die(died(error), onEnd));
+    this.#port.on("message", (answer: Answer) => this.#take(answer));
+    this.#port.unref();
   }
 
   get alive(): boolean {
@@ -85,16 +88,18 @@ class Thread {
 
   run(order: Order, options: RunOptions): Promise<unknown> {
     return new Promise((resolve, reject) => {
-      this.#worker.postMessage(order, [...(options.transfer ?? [])]);
+      this.#port.postMessage(order, [...(options.transfer ?? [])]);
       this.#running = { resolve, reject, onReport: options.onReport };
-      this.#worker.ref();
+      this.#port.ref();
     });
   }
 
-  async end(): Promise<void> {
+  /** Rejects what runs; the thread itself is the foreman's to end. */
+  close(): void {
+    this.#alive = false;
     this.#running?.reject(closed());
     this.#running = undefined;
-    await this.#worker.terminate();
+    this.#port.close();
   }
 
   #take(answer: Answer): void {
@@ -102,13 +107,14 @@ class Thread {
     if (running === undefined) return;
     if (answer.type === "report") return running.onReport?.(answer.bytes);
     this.#running = undefined;
-    this.#worker.unref();
+    this.#port.unref();
     if (answer.type === "done") running.resolve(answer.result);
     else running.reject(fromWire(answer.error));
   }
 
   #die(error: Error, onEnd: () => void): void {
     this.#alive = false;
+    this.#port.close();
     onEnd();
     this.#running?.reject(error);
     this.#running = undefined;
@@ -116,10 +122,21 @@ class Thread {
 }
 
 function closed(): StrataError {
-  return new StrataError("ABORTED", "Cannot finish the job: the store was closed meanwhile; open it again", {});
+  return new StrataError(
+    "ABORTED",
+    "Cannot finish the job: the store was closed meanwhile; open it again",
+    {},
+  );
 }
 
 function died(cause?: Error): StrataError {
-  const reason = cause === undefined ? "its thread has ended" : `its thread has ended (${cause.message})`;
-  return new StrataError("IO", `Cannot finish the job: ${reason}; try again`, {}, { cause });
+  const reason = cause === undefined
+    ? "its thread has ended"
+    : `its thread has ended (${cause.message})`;
+  return new StrataError(
+    "IO",
+    `Cannot finish the job: ${reason}; try again`,
+    {},
+    { cause },
+  );
 }

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { parentPort } from "node:worker_threads";
+import { type MessagePort, workerData } from "node:worker_threads";
 import { type JobName, JOBS, type Report } from "./job_map.ts";
 import { publicForm, toWire, type WireError } from "./wire_error.ts";
 
@@ -35,16 +35,18 @@ const ACTIONS: Readonly<Record<JobName, string>> = {
   verify: "rebuild the layer's archive",
 };
 
-if (parentPort === null) throw new Error("Cannot run jobs: thread.ts is not the main module of a worker");
-const port = parentPort;
+const { port }: { readonly port: MessagePort } = workerData;
 
 port.on("message", (order: Order) => {
-  const report: Report = (bytes) => port.postMessage({ type: "report", bytes } satisfies Answer);
+  const report: Report = (bytes) =>
+    port.postMessage({ type: "report", bytes } satisfies Answer);
   runJob(order, report).then(
     (result) => port.postMessage({ type: "done", result } satisfies Answer),
     (error) => {
       const failure = publicForm(error, ACTIONS[order.job]);
-      port.postMessage({ type: "failed", error: toWire(failure) } satisfies Answer);
+      port.postMessage(
+        { type: "failed", error: toWire(failure) } satisfies Answer,
+      );
     },
   );
 });

@@ -208,15 +208,13 @@ for (const driver of DRIVERS) {
       assert.deepEqual(scratch.leftovers(), []);
     });
 
-    it("works with few open files, or says which limit to raise", async () => {
+    it("works with few open files", async () => {
       using scratch = new ScratchRoot();
-      const order = { ...orderFor(scratch, { driver, fileCount: 500 }), task: "register" } as const;
-      await using child = new Child(order, { wrapper: ["prlimit", "--nofile=64"] });
-      const end = await child.ended;
-      const [word] = child.words;
-      if (word?.type === "registered") return assert.equal(end.code, 0);
-      assert(word?.type === "failed", end.stderr);
-      assert.match(word.message, /open files/);
+      const order = { ...orderFor(scratch, { driver, fileCount: 1000 }), task: "register" } as const;
+      await using child = new Child(order, { wrapper: ["prlimit", "--nofile=200"] });
+      const { code, stderr } = await child.ended;
+      assert.equal(code, 0, stderr);
+      assert.deepEqual(child.words.map(({ type }) => type), ["registered"]);
     });
   });
 }

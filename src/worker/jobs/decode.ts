@@ -45,7 +45,7 @@ export async function decode(request: DecodeRequest, report: Report): Promise<De
   const output = new ChunkSender(request.output);
   const tap = new BlobTap(new AbortFlag(request.abort), report);
   try {
-    const source = tap.observe(openInput(request.input));
+    const source = tap.observe(openInput(request.input), request.input);
     const { compression } = await decompressTo(source, (chunk) => output.send(chunk), { limits: request.limits });
     output.end();
     return { compression, digest: tap.digest(), sizeBytes: tap.sizeBytes };
@@ -76,15 +76,19 @@ class BlobTap {
     this.#report = report;
   }
 
-  async *observe(source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  async *observe(
+    source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+    { kind }: BlobInput,
+  ): AsyncGenerator<Uint8Array> {
+    // A decoder may keep a part of a chunk beyond the next one; chunks of a port are only lent.
+    const owned = (chunk: Uint8Array) => kind === "port" ? chunk.slice() : chunk;
     for await (const chunk of source) {
       if (this.sizeBytes === 0 && detectCompression(chunk) !== "none") this.#writer = new DigestWriter();
       this.#abort.check();
       this.sizeBytes += chunk.length;
       this.#report(chunk.length);
       this.#writer?.update(chunk);
-      // A decoder may keep a part of a chunk beyond the next one; chunks of a port are only lent.
-      yield chunk.slice();
+      yield this.#writer === undefined ? chunk : owned(chunk);
     }
   }
 
