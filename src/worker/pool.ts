@@ -130,9 +130,7 @@ function closed(): StrataError {
 }
 
 function died(cause?: Error): StrataError {
-  const reason = cause === undefined
-    ? "its thread has ended"
-    : `its thread has ended (${cause.message})`;
+  const reason = cause === undefined ? "its thread has ended" : `its thread has ended (${cause.message})`;
   return new StrataError(
     "IO",
     `Cannot finish the job: ${reason}; try again`,

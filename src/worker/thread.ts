@@ -38,8 +38,7 @@ const ACTIONS: Readonly<Record<JobName, string>> = {
 const { port }: { readonly port: MessagePort } = workerData;
 
 port.on("message", (order: Order) => {
-  const report: Report = (bytes) =>
-    port.postMessage({ type: "report", bytes } satisfies Answer);
+  const report: Report = (bytes) => port.postMessage({ type: "report", bytes } satisfies Answer);
   runJob(order, report).then(
     (result) => port.postMessage({ type: "done", result } satisfies Answer),
     (error) => {
