@@ -13,6 +13,8 @@ import { diff } from "./commands/diff.ts";
 import { diffSize } from "./commands/diff_size.ts";
 import { exists } from "./commands/exists.ts";
 import { exportLayer } from "./commands/export.ts";
+import { fsck } from "./commands/fsck.ts";
+import { gc } from "./commands/gc.ts";
 import { images } from "./commands/images.ts";
 import { info } from "./commands/info.ts";
 import { inspect } from "./commands/inspect.ts";
@@ -29,7 +31,7 @@ import { verify } from "./commands/verify.ts";
 const LAYERS = [register, layers, inspect, exportLayer, verify, rm, name, exists];
 const WRITABLE = [create, mount, unmount, mounts, changes, diff, diffSize, apply, commit];
 const IMAGES = [load, images];
-const UPKEEP = [info];
+const UPKEEP = [info, gc, fsck];
 
 /** The command table. */
 export const COMMANDS: readonly TopCommand[] = [

@@ -49,6 +49,11 @@ export function parseCacheId(text: string): CacheId {
   return text as CacheId;
 }
 
+/** Whether a text is the name of a layer's directory. */
+export function isCacheId(text: string): text is CacheId {
+  return CACHE_ID.test(text);
+}
+
 /**
  * The text as the id of a catalog record.
  * @throws {SyntaxError} when it is not a letter or digit followed by letters, digits, `_`, `.` and `-`, 128 at most

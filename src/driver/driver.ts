@@ -54,6 +54,8 @@ export interface SealRequest {
   readonly changeset: Changeset;
   /** The stack below, top first; empty for a base layer. */
   readonly parents: readonly LayerLocation[];
+  /** Layers that lie directly upon this one already, since it is made again: they must find it as they know it. */
+  readonly children?: readonly CacheId[];
 }
 
 /** A layer in the driver's form, not yet in the driver's home. */
@@ -68,6 +70,8 @@ export interface CreateOptions {
   readonly mountLabel?: string;
   /** `key=value` pairs, such as `size`. */
   readonly storageOptions?: Readonly<Record<string, string>>;
+  /** Called before every object that has to be copied. What it throws ends the making, and nothing is left. */
+  readonly onEntry?: () => void;
 }
 
 /** How a layer is mounted. */
@@ -86,6 +90,34 @@ export interface LayerTree {
   readonly path: string;
   /** Whether the path is a mount point, or simply the layer's own directory. */
   readonly kind: "mount" | "directory";
+}
+
+/** A layer's directory that a home has. */
+export interface FoundLayer {
+  /** Its name. */
+  readonly cacheId: CacheId;
+  /** When it was made or last changed by the driver. Milliseconds since 1970. */
+  readonly modifiedMs: number;
+}
+
+/** Something in a driver's home that belongs to no layer: what crashes leave. */
+export interface Debris {
+  /** Absolute path. */
+  readonly path: string;
+  /** What it is, for people. */
+  readonly what: string;
+  /** When it was last changed. Milliseconds since 1970. */
+  readonly modifiedMs: number;
+}
+
+/** Something about a layer's directory that is not as it must be. */
+export interface LayerFault {
+  /** The file at fault. */
+  readonly path: string;
+  /** Continues "the file …". */
+  readonly problem: string;
+  /** Whether {@link Driver.mend} can put it right; what is lost, only registering the layer again can. */
+  readonly mending: "possible" | "impossible";
 }
 
 /** A line of `info`. */
@@ -121,6 +153,11 @@ export interface Driver {
    * @throws {StrataError} `CONFLICT` when the home has a layer of this id
    */
   publish(sealed: SealedLayer): void;
+  /**
+   * As {@link Driver.publish}, in the place of a layer of the same id and content, which is damaged or gone. What was there
+   * comes to lie where the sealed layer was; there is no moment without a layer. Layers above stay valid.
+   */
+  replace(sealed: SealedLayer): void;
   /** Makes durable which layers the home has; once for all layers that were published. */
   syncHome(): void;
 
@@ -141,6 +178,24 @@ export interface Driver {
   changes(id: CacheId, parent: CacheId | undefined): Change[];
   /** Removes a layer's directory, mounts below it first. Absence is no error. */
   remove(id: CacheId): Promise<void>;
+
+  /** The directories of layers that the home has, read-only and writable, in the order of their names. */
+  list(): readonly FoundLayer[];
+  /** Directories that a layer's own files refer to, as far as they can be told even when it is damaged. */
+  needsOf(id: CacheId): readonly CacheId[];
+  /** Where trees that show this layer's own directory are mounted, for reading or below a writable layer. */
+  mountsOver(id: CacheId): readonly string[];
+  /** What is in the home and no layer's. */
+  debris(): readonly Debris[];
+  /** Removes what {@link Driver.debris} found. Absence is no error. */
+  removeDebris(debris: Debris): Promise<void>;
+  /**
+   * Looks whether a layer's directory is whole, without reading its files.
+   * @param parents the stack that lies below by the records, top first
+   */
+  check(id: CacheId, parents: readonly LayerLocation[]): readonly LayerFault[];
+  /** Puts right what {@link Driver.check} found to be mendable. Of a stack, the lowest layer comes first. */
+  mend(id: CacheId, parents: readonly LayerLocation[]): void;
 
   /** Paths that users and Docker ask for, such as `UpperDir`. */
   metadata(id: CacheId): Readonly<Record<string, string>>;

@@ -7,9 +7,12 @@
 import { basename, dirname } from "node:path";
 import { fromText } from "../core/bytes.ts";
 import { parseLayerPath, ROOT } from "../core/layer_path.ts";
+import { isCacheId } from "../core/ids.ts";
 import { isOsError } from "../host/errno.ts";
+import { listNames, statPath } from "../host/files.ts";
 import { RootedDir } from "../host/rooted_dir.ts";
 import type { TreeView } from "../changeset/tree_view.ts";
+import type { FoundLayer } from "./driver.ts";
 
 /**
  * Makes a directory with exactly this mode.
@@ -18,6 +21,20 @@ import type { TreeView } from "../changeset/tree_view.ts";
 export function makeDirectory(path: string, mode: number): void {
   using parent = RootedDir.open(dirname(path));
   parent.mkdir(parseLayerPath(fromText(basename(path))), mode);
+}
+
+/** The names in a directory that are ids of layers, and when each was last changed. */
+export function findLayers(path: string): FoundLayer[] {
+  return listNames(path).flatMap((name) => {
+    const modifiedMs = modifiedMsOf(`${path}/${name}`);
+    return !isCacheId(name) || modifiedMs === undefined ? [] : [{ cacheId: name, modifiedMs }];
+  });
+}
+
+/** When a file or directory was last changed; `undefined` when there is none. */
+export function modifiedMsOf(path: string): number | undefined {
+  const stat = statPath(path);
+  return stat && stat.mtime.sec * 1000 + Math.floor(stat.mtime.nsec / 1e6);
 }
 
 /** Removes a mount point. One that is gone, or in which somebody left something, stays as it is. */

@@ -15,7 +15,17 @@ import type { FileStat } from "../core/file_stat.ts";
 import { parseLayerPath } from "../core/layer_path.ts";
 import { hasErrno } from "./errno.ts";
 import * as libc from "./libc.ts";
-import { AT_FDCWD, O_CREAT, O_EXCL, O_NOCTTY, O_NOFOLLOW, O_RDONLY, O_RDWR, RENAME_NOREPLACE } from "./linux.ts";
+import {
+  AT_FDCWD,
+  O_CREAT,
+  O_EXCL,
+  O_NOCTTY,
+  O_NOFOLLOW,
+  O_RDONLY,
+  O_RDWR,
+  RENAME_EXCHANGE,
+  RENAME_NOREPLACE,
+} from "./linux.ts";
 import { OpenFile } from "./open_file.ts";
 import { type RenameOptions, RootedDir } from "./rooted_dir.ts";
 
@@ -74,6 +84,21 @@ export function removeTreeAt(path: string): void {
 export function renamePath(from: string, to: string, options: RenameOptions): void {
   const flags = options.replace === "never" ? RENAME_NOREPLACE : 0;
   libc.renameat2(AT_FDCWD, fromText(from), AT_FDCWD, fromText(to), flags);
+}
+
+/**
+ * Gives each of two objects of one file system the other's name: in one step, so that no crash leaves either name empty.
+ * File systems that cannot do that get three renames.
+ */
+export function exchangePaths(one: string, other: string): void {
+  try {
+    libc.renameat2(AT_FDCWD, fromText(one), AT_FDCWD, fromText(other), RENAME_EXCHANGE);
+  } catch (error) {
+    if (!hasErrno(error, "EINVAL", "ENOSYS")) throw error;
+    renamePath(other, `${one}.aside`, { replace: "never" });
+    renamePath(one, other, { replace: "never" });
+    renamePath(`${one}.aside`, one, { replace: "never" });
+  }
 }
 
 /** Makes a file with this content; `EEXIST` when the name is taken. */

@@ -55,6 +55,7 @@ export const RESOLVE_IN_ROOT = 0x10;
 
 /** `renameat2`: fail when the new name is taken. */
 export const RENAME_NOREPLACE = 1;
+export const RENAME_EXCHANGE = 2;
 
 /** `lseek`: from the start. */
 export const SEEK_SET = 0;

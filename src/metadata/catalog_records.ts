@@ -227,6 +227,15 @@ export class CatalogRecords {
     return findings;
   }
 
+  /** Removes claims on names that no record stands behind, and what unfinished writes left. Returns the claims' files. */
+  removeStray(lock: WriteLock): string[] {
+    lock.assertCovers(this.#layout);
+    const files = this.nameFindings().flatMap(({ record, file }) => record === undefined ? [file] : []);
+    for (const file of files) this.#claims.removeFile(file);
+    this.#removeUnfinished();
+    return files;
+  }
+
   /** Claims the record's names, then writes it; on failure, the claims that are new are dropped again. */
   #commit(record: CatalogRecord, namesBefore: readonly string[]): void {
     for (const name of record.names) {

@@ -9,23 +9,40 @@
  * frees the lock when the process ends, however it ends; what is left then is garbage for gc. Nothing here is synced:
  * a hold does not outlive its process.
  *
- * A hold protects a layer from a gc that looks later. So it is added under the write lock, with the layer read under
- * the same lock; gc looks at the holds under that lock, too.
+ * A hold is added without the write lock, while another process may be about to remove the very layer. So whoever removes
+ * announces it first, and both look for the other after they have made themselves seen:
+ *
+ *   who holds      writes its hold · waits while a removal of the layer is announced · reads the record
+ *   who removes    locks the store · announces · reads the holds · withdraws what nobody holds · takes the notice back
+ *
+ * Either the hold was written before the holds were read, and the layer stays; or it was written later, hence after the
+ * announcement, and the holder waits until the removal is over and sees no record. A record that is read after
+ * {@link Holds.add} has returned is therefore true for as long as the hold lasts. A notice is believed while its lock is
+ * held, so a remover that dies keeps nobody waiting; inside one process nobody ever waits, since removers do not pause
+ * between the announcement and its end.
+ *
+ *   strata/holds/removing, removing.lock  the notice, in the same form; the write lock sees to it that there is one
  *
  * @module
  */
 import process from "node:process";
 import { type ChainId, parseChainId } from "../core/digest.ts";
+import { StrataError } from "../core/errors.ts";
 import { randomId } from "../core/ids.ts";
 import { writeFileAtomic } from "../host/durable.ts";
 import { fromOsError, hasErrno } from "../host/errno.ts";
 import { type FileLock, isLocked, tryLock } from "../host/file_lock.ts";
-import { ensureDir, listNames, readText, removeTreeAt } from "../host/files.ts";
+import { ensureDir, listNames, pathExists, readText, removeTreeAt } from "../host/files.ts";
 import type { StoreLayout } from "./layout.ts";
 import { lockOwnFile } from "./own_lock.ts";
 import { attempt } from "./record_file.ts";
+import type { WriteLock } from "./write_lock.ts";
 
 const LOCK_SUFFIX = ".lock";
+const REMOVING = "removing";
+/** How long to wait for a removal, which takes milliseconds, and how long between two looks. */
+const REMOVAL_MS_MAX = 30_000;
+const LOOK_PAUSE_MS = 1;
 /** The files of holds, without and with the suffix; temporary files are none. */
 const HOLD_NAME = /^[0-9]+-[0-9a-f]+$/;
 
@@ -46,13 +63,17 @@ export class Holds implements Disposable {
     this.#mayWrite = mayWrite;
   }
 
-  /** Holds a layer once more. Layers below it need no hold of their own. */
+  /**
+   * Holds a layer once more. Layers below it need no hold of their own. What is read of the layer afterwards stays true.
+   * @throws {StrataError} `LOCKED` when a removal of the layer does not end; failures to write the hold
+   */
   add(chainId: ChainId): void {
     const count = this.#counts.get(chainId) ?? 0;
     this.#counts.set(chainId, count + 1);
     if (count > 0) return;
     try {
       this.#publish();
+      this.#waitForRemoval(chainId);
     } catch (error) {
       this.#counts.delete(chainId);
       throw fromOsError(error, `hold layer ${chainId}`);
@@ -94,10 +115,46 @@ export class Holds implements Disposable {
     return holders;
   }
 
+  /**
+   * Tells others which layers are about to be removed: until it is disposed of, those who newly hold one of them wait.
+   * To be followed by {@link Holds.liveHolds}, the removal and the disposal, without a pause between.
+   *
+   * On a full disk nothing can be announced; nor can a new hold be written there.
+   */
+  announceRemoval(lock: WriteLock, chainIds: readonly ChainId[]): Disposable {
+    lock.assertCovers(this.#layout);
+    const path = this.#path(REMOVING);
+    try {
+      ensureDir(this.#layout.holdsDir, 0o700);
+      const file = lockOwnFile(path + LOCK_SUFFIX);
+      const end = () => {
+        removeTreeAt(path);
+        removeTreeAt(file.path);
+        file.release();
+      };
+      try {
+        writeFileAtomic(path, textOf(chainIds), { mode: 0o600, durability: "none" });
+        return { [Symbol.dispose]: end };
+      } catch (error) {
+        end();
+        throw error;
+      }
+    } catch (error) {
+      if (!hasErrno(error, "ENOSPC", "EDQUOT")) throw fromOsError(error, "announce the removal of layers");
+      return { [Symbol.dispose]: () => {} };
+    }
+  }
+
+  /** The holds of ended processes. */
+  dead(): string[] {
+    const others = this.#names().filter((name) => name !== this.#name);
+    const notices = pathExists(this.#path(REMOVING) + LOCK_SUFFIX) ? [REMOVING] : [];
+    return [...others, ...notices].filter((name) => !isLocked(this.#path(name) + LOCK_SUFFIX));
+  }
+
   /** Removes what ended processes left. For gc: merely opening a store removes nothing (I8). */
   removeDead(): string[] {
-    const dead = this.#names().filter((name) => name !== this.#name && !isLocked(this.#path(name) + LOCK_SUFFIX));
-    return dead.filter((name) => this.#removeIfDead(name));
+    return this.dead().filter((name) => this.#removeIfDead(name));
   }
 
   /** Drops all holds and removes their files. */
@@ -122,8 +179,16 @@ export class Holds implements Disposable {
       ensureDir(this.#layout.holdsDir, 0o700);
       this.#lock = lockOwnFile(this.#path(this.#name) + LOCK_SUFFIX);
     }
-    const lines = Array.from(this.#counts.keys(), (chainId) => `${chainId}\n`).join("");
-    writeFileAtomic(this.#path(this.#name), lines, { mode: 0o600, durability: "none" });
+    writeFileAtomic(this.#path(this.#name), textOf(this.#counts.keys()), { mode: 0o600, durability: "none" });
+  }
+
+  /** Waits without giving others of this process a turn: a handle is given at once, or not at all. */
+  #waitForRemoval(chainId: ChainId): void {
+    const deadline = Date.now() + REMOVAL_MS_MAX;
+    while (this.#read(REMOVING).includes(chainId) && isLocked(this.#path(REMOVING) + LOCK_SUFFIX)) {
+      if (Date.now() > deadline) throw stuckRemoval(chainId, this.#path(REMOVING));
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, LOOK_PAUSE_MS);
+    }
   }
 
   #removeIfDead(name: string): boolean {
@@ -159,4 +224,18 @@ export class Holds implements Disposable {
   #path(name: string): string {
     return `${this.#layout.holdsDir}/${name}`;
   }
+}
+
+function textOf(chainIds: Iterable<ChainId>): string {
+  return Array.from(chainIds, (chainId) => `${chainId}\n`).join("");
+}
+
+function stuckRemoval(chainId: ChainId, path: string): StrataError<"LOCKED"> {
+  return new StrataError(
+    "LOCKED",
+    `Cannot hold layer ${chainId}: another process has been removing it for ${
+      REMOVAL_MS_MAX / 1000
+    } s; end that process`,
+    { path },
+  );
 }

@@ -14,7 +14,7 @@ import { hasCode, StrataError } from "../core/errors.ts";
 import { type CacheId, randomId } from "../core/ids.ts";
 import { type Durability, syncDir } from "../host/durable.ts";
 import { fromOsError, hasErrno } from "../host/errno.ts";
-import { listNames, removeTreeAt, renamePath, statPath } from "../host/files.ts";
+import { exchangePaths, listNames, removeTreeAt, renamePath, statPath } from "../host/files.ts";
 import { chainError, findChainFaults } from "./chain.ts";
 import { asStrataError, type Finding, pathOf } from "./finding.ts";
 import {
@@ -63,6 +63,8 @@ export interface StagedRecord {
   readonly chainId: ChainId;
   /** Holds the record's files and the tar-split; on the store's file system. */
   readonly stagedDir: string;
+  /** What becomes of a sound record of that name: it stays (the default), or gives way like a damaged one. */
+  readonly existing?: "keep" | "replace";
 }
 
 /** Docker's mark on a layer whose deletion has begun; dockerd finishes it, too. */
@@ -147,6 +149,30 @@ export class LayerDb {
     return isDirectory(this.#layout.layerDir(chainId));
   }
 
+  /** The directory of a layer's data, as far as its record tells, be it sound or not. */
+  findCacheId(chainId: ChainId): CacheId | undefined {
+    return peekLayerRecord(this.#layout.layerDir(chainId), chainId).cacheId;
+  }
+
+  /** By layer, the directories of the layers that state to lie on it, damaged ones included; the layer itself may be gone. */
+  childrenByParent(): Map<ChainId, CacheId[]> {
+    const children = new Map<ChainId, CacheId[]>();
+    for (const name of this.#entries()) {
+      if (!LAYER_NAME.test(name)) continue;
+      const { cacheId, parent } = peekLayerRecord(`${this.#layout.layersDir}/${name}`, parseChainId(`sha256:${name}`));
+      if (cacheId !== undefined && parent !== undefined) {
+        children.set(parent, [...children.get(parent) ?? [], cacheId]);
+      }
+    }
+    return children;
+  }
+
+  /** When a layer's record was made. Milliseconds since 1970; `undefined` when there is none. */
+  recordedMs(chainId: ChainId): number | undefined {
+    const mtime = statPath(this.#layout.layerDir(chainId))?.mtime;
+    return mtime && mtime.sec * 1000 + Math.floor(mtime.nsec / 1e6);
+  }
+
   /** Where the layer's tar-split lies. */
   tarSplitPath(chainId: ChainId): string {
     return `${this.#layout.layerDir(chainId)}/${TAR_SPLIT_FILE}`;
@@ -166,20 +192,20 @@ export class LayerDb {
 
   /**
    * Publishes a staged record: the commit point (I3). The data must have been synced (I1). When a sound record of that
-   * name is there already, the staged one is left alone and `exists` is returned. A damaged one is moved aside as an
-   * orphan: {@link orphans} then names its data.
+   * name is there already, the staged one is left alone and `exists` is returned, unless it is to be replaced. A record
+   * that gives way, as a damaged one always does, comes to lie where the staged one was; there is no moment without one.
    * @throws {StrataError} `CORRUPT` when the staged record is not sound
    */
-  publish(lock: WriteLock, { chainId, stagedDir }: StagedRecord): "published" | "exists" {
+  publish(lock: WriteLock, { chainId, stagedDir, existing = "keep" }: StagedRecord): "published" | "exists" {
     lock.assertCovers(this.#layout);
     readLayerRecord(stagedDir, chainId);
     requireTarSplit(stagedDir, chainId);
     const target = this.#layout.layerDir(chainId);
     try {
       ensureRecordDir(this.#layout.layersDir, 0o755, this.#durability);
-      if (this.findSound(chainId) !== undefined) return "exists";
-      if (isDirectory(target)) this.#moveAside(chainId);
-      renamePath(stagedDir, target, { replace: "never" });
+      if (existing === "keep" && this.findSound(chainId) !== undefined) return "exists";
+      if (isDirectory(target)) exchangePaths(stagedDir, target);
+      else renamePath(stagedDir, target, { replace: "never" });
       this.#sync();
       return "published";
     } catch (error) {
@@ -211,6 +237,26 @@ export class LayerDb {
       removeTreeAt(path);
     } catch (error) {
       throw fromOsError(error, `remove what is left of layer ${chainId}`);
+    }
+  }
+
+  /**
+   * Moves a damaged record out of the way, where a person can look at it. Its data stays.
+   * @throws {StrataError} `NOT_FOUND`
+   */
+  quarantine(lock: WriteLock, chainId: ChainId): string {
+    lock.assertCovers(this.#layout);
+    const dir = this.#layout.layerDir(chainId);
+    if (!isDirectory(dir)) throw layerNotFound(chainId);
+    const path = `${this.#layout.quarantineDir}/${digestHex(chainId)}-${randomId().slice(0, 12)}`;
+    try {
+      ensureRecordDir(this.#layout.quarantineDir, 0o700, "full");
+      renamePath(dir, path, { replace: "never" });
+      syncDir(this.#layout.quarantineDir);
+      syncDir(this.#layout.layersDir);
+      return path;
+    } catch (error) {
+      throw fromOsError(error, `move the record of layer ${chainId} aside`);
     }
   }
 

@@ -12,6 +12,8 @@
  *   strata/lock                                     the write lock
  *   strata/tmp/<id>/                                operations under way
  *   strata/holds/<pid>-<random>                     layers that running processes use
+ *   strata/claims/<what>                            what running processes are making or removing
+ *   strata/quarantine/<id>                          damaged records that were moved aside
  *
  * All of it is on one file system, so that one rename publishes (I3). Docker reads its own files and ignores the rest.
  *
@@ -97,6 +99,16 @@ export class StoreLayout {
   /** Layers that running processes use, of every driver. */
   get holdsDir(): string {
     return `${this.root}/strata/holds`;
+  }
+
+  /** What running processes are making or removing, of every driver. */
+  get claimsDir(): string {
+    return `${this.root}/strata/claims`;
+  }
+
+  /** Damaged records that were moved aside, of every driver. */
+  get quarantineDir(): string {
+    return `${this.root}/strata/quarantine`;
   }
 
   /** The file whose flock is the write lock. */

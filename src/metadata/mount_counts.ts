@@ -15,7 +15,7 @@ import { StrataError } from "../core/errors.ts";
 import { type CacheId, parseCacheId } from "../core/ids.ts";
 import { writeFileAtomic } from "../host/durable.ts";
 import { fromOsError } from "../host/errno.ts";
-import { acquireLock } from "../host/file_lock.ts";
+import { acquireLock, isLocked } from "../host/file_lock.ts";
 import { ensureDir, listNames, pathExists, removeTreeAt } from "../host/files.ts";
 import { bootId } from "../host/process.ts";
 import { countSchema } from "./blob_info.ts";
@@ -106,6 +106,26 @@ export class MountCounts {
       if (id !== undefined && count !== undefined && count > 0) counts.set(id, count);
     }
     return counts;
+  }
+
+  /** The layers whose notes say nothing any more: of an earlier boot, unreadable, or of what `isMounted` denies. */
+  stale(isMounted: (id: CacheId) => boolean): CacheId[] {
+    const ids = this.#names().flatMap((name) => attempt(() => parseCacheId(name.replace(/\.lock$/, ""))) ?? []);
+    return [...new Set(ids)].filter((id) => {
+      if (isLocked(`${this.#dir}/${id}.lock`)) return false;
+      return (this.#recorded(id) ?? 0) === 0 || !isMounted(id);
+    });
+  }
+
+  /**
+   * Removes a note that says nothing any more.
+   * @throws {StrataError} `LOCKED`
+   */
+  async removeStale(id: CacheId, isMounted: (id: CacheId) => boolean): Promise<void> {
+    await this.#locked(id, {}, () => {
+      if ((this.#recorded(id) ?? 0) === 0 || !isMounted(id)) this.#write(id, 0);
+      return Promise.resolve(0);
+    });
   }
 
   async #locked(

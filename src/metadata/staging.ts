@@ -13,7 +13,7 @@
 import * as v from "valibot";
 import { randomId } from "../core/ids.ts";
 import { writeFileAtomic } from "../host/durable.ts";
-import { fromOsError } from "../host/errno.ts";
+import { fromOsError, hasErrno } from "../host/errno.ts";
 import { type FileLock, isLocked } from "../host/file_lock.ts";
 import { ensureDir, listNames, removeTreeAt, statPath } from "../host/files.ts";
 import { bootId, currentProcess } from "../host/process.ts";
@@ -47,6 +47,9 @@ export interface StagingEntry {
   readonly modifiedMs: number;
 }
 
+/** Directories that are tried before one stays. */
+const TRIES_MAX = 10;
+
 const ownerSchema = v.object({
   schema: v.literal(1),
   pid: countSchema,
@@ -69,19 +72,14 @@ export class StagingArea {
    * @param what the operation, for people
    */
   create(what: string): Staging {
-    const id = randomId();
-    const dir = `${this.#layout.stagingDir}/${id}`;
-    let lock: FileLock | undefined;
-    try {
-      ensureDir(dir, 0o700);
-      lock = lockOwnFile(`${dir}/lock`);
-      const owner = { schema: 1, ...currentProcess(), bootId: bootId(), what, created: new Date().toISOString() };
-      writeFileAtomic(`${dir}/owner.json`, jsonText(owner), { mode: 0o600, durability: "none" });
-      return new Staging(id, dir, lock);
-    } catch (error) {
-      lock?.release();
-      attempt(() => removeTreeAt(dir));
-      throw fromOsError(error, `make a staging directory below "${this.#layout.stagingDir}"`);
+    for (let tries = 1;; tries++) {
+      try {
+        return this.#create(what);
+      } catch (error) {
+        // Until it is locked, a gc may take the new directory for an abandoned one.
+        if (tries < TRIES_MAX && hasErrno(error, "ENOENT")) continue;
+        throw fromOsError(error, `make a staging directory below "${this.#layout.stagingDir}"`);
+      }
     }
   }
 
@@ -100,6 +98,23 @@ export class StagingArea {
       });
     } catch (error) {
       throw fromOsError(error, "list the staging directories");
+    }
+  }
+
+  #create(what: string): Staging {
+    const id = randomId();
+    const dir = `${this.#layout.stagingDir}/${id}`;
+    let lock: FileLock | undefined;
+    try {
+      ensureDir(dir, 0o700);
+      lock = lockOwnFile(`${dir}/lock`);
+      const owner = { schema: 1, ...currentProcess(), bootId: bootId(), what, created: new Date().toISOString() };
+      writeFileAtomic(`${dir}/owner.json`, jsonText(owner), { mode: 0o600, durability: "none" });
+      return new Staging(id, dir, lock);
+    } catch (error) {
+      lock?.release();
+      attempt(() => removeTreeAt(dir));
+      throw error;
     }
   }
 

@@ -12,6 +12,7 @@ import type { LayerRecord } from "../metadata/layer_record.ts";
 import type { MountState } from "../metadata/mount_counts.ts";
 import type { MountRecord } from "../metadata/mounts.ts";
 import type { StoreContext } from "./context.ts";
+import { HeldLayers } from "./held_layers.ts";
 
 /** What can be mounted: a writable layer, or a stack of layers for reading. */
 export type MountTarget =
@@ -20,6 +21,8 @@ export type MountTarget =
 
 /** How something is mounted. */
 export interface MountOptions {
+  /** SELinux label of the mount. Default: the one that a writable layer was made with. */
+  readonly label?: string;
   /** Stacks of layers are always mounted read-only. */
   readonly access?: "read-only";
   /** Further options for mount(8), such as `noexec`. */
@@ -39,14 +42,20 @@ export interface UnmountOptions {
  */
 export async function mountTarget(context: StoreContext, target: MountTarget, options: MountOptions): Promise<string> {
   context.dockerd.requireAbsent();
+  if (target.kind === "writable") return await countMount(context, target, options);
+  // Until it is counted; from then on the count keeps the layer.
+  using held = new HeldLayers(context);
+  return await countMount(context, { kind: "layer", record: held.read(target.record.chainId) }, options);
+}
+
+async function countMount(context: StoreContext, target: MountTarget, options: MountOptions): Promise<string> {
   const { driver, mountCounts, settings } = context;
   const id = idOf(target);
   const access = options.access ?? (target.kind === "layer" ? "read-only" : undefined);
+  const mountLabel = options.label ?? (target.kind === "layer" ? undefined : target.record.mountLabel);
   const request: GetOptions = {
     ...(access === undefined ? {} : { access }),
-    ...(target.kind === "layer" || target.record.mountLabel === undefined
-      ? {}
-      : { mountLabel: target.record.mountLabel }),
+    ...(mountLabel === undefined ? {} : { mountLabel }),
     ...(options.options === undefined ? {} : { mountOptions: options.options }),
   };
   let path: string | undefined;

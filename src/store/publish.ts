@@ -4,13 +4,16 @@
  *
  * @module
  */
+import type { ChainId } from "../core/digest.ts";
 import type { LayerLocation } from "../driver/driver.ts";
 import type { LayerRecord } from "../metadata/layer_record.ts";
 import type { Staging } from "../metadata/staging.ts";
 import type { WriteLock } from "../metadata/write_lock.ts";
+import { throwIfAborted } from "../stream/signal.ts";
 import { type StoreContext, syncUnlessVolatile, underLock } from "./context.ts";
 import type { HeldLayers } from "./held_layers.ts";
-import type { StagedChainLayer } from "./take_in.ts";
+import { isSameMaking, requireUnmounted } from "./replacement.ts";
+import type { MadeLayer, StagedChainLayer } from "./seal_layers.ts";
 
 /** Layers to be published, bottom first. */
 export interface PublishRequest {
@@ -29,6 +32,7 @@ export interface PublishRequest {
  * @throws {StrataError} `NOT_FOUND` when a layer below was deleted meanwhile
  */
 export async function publishLayers(context: StoreContext, request: PublishRequest): Promise<LayerRecord[]> {
+  throwIfAborted(request.signal);
   await syncUnlessVolatile(context, { fileSystems: [request.staging.dir] });
   return await underLock(context, (lock) => publishUnderLock(context, lock, request), request.signal);
 }
@@ -40,51 +44,71 @@ async function publishUnderLock(
 ): Promise<LayerRecord[]> {
   const { driver, layerDb, layout } = context;
   requireFoundation(context, staged);
-  const chosen = placeData(context, staged, below);
-  const fresh = chosen.filter(({ layer, record }) => layer.sealed !== undefined && layer.record === record);
+  const chosen = chooseLayers(context, staged);
+  const fresh = chosen.flatMap(({ layer: { made, record }, choice }) => {
+    return made === undefined || choice === "present" ? [] : [{ made, chainId: record.chainId }];
+  });
+  for (const { made, chainId } of fresh) requireReplaceable(context, chainId, made);
+  placeData(context, chosen, below);
   if (fresh.length > 0) {
     await syncUnlessVolatile(context, { home: driver.spec });
-    for (const { layer, record } of fresh) {
-      layerDb.publish(lock, { chainId: record.chainId, stagedDir: layer.recordDir });
+    for (const { made, chainId } of fresh) {
+      layerDb.publish(lock, { chainId, stagedDir: made.recordDir, existing: "replace" });
     }
     await syncUnlessVolatile(context, { dirs: [layout.layersDir, layout.layerDbDir] });
   }
-  const top = chosen.at(-1)?.record.chainId;
+  const records = chosen.map(({ record }) => record);
+  const top = records.at(-1)?.chainId;
   if (top !== undefined) held.add(top);
-  return chosen.map(({ record }) => record);
+  return records;
 }
 
-/** The layers that these rely on and that were here before: held without the lock, so another may have been faster. */
+/** The layers that these rely on and that were here before, or were to be. */
 function requireFoundation({ layerDb }: StoreContext, staged: readonly StagedChainLayer[]): void {
   const parent = staged[0]?.record.parent;
   if (parent !== undefined) layerDb.read(parent);
-  for (const { record, sealed } of staged) if (sealed === undefined) layerDb.read(record.chainId);
+  for (const { record, made } of staged) if (made === undefined) layerDb.read(record.chainId);
 }
 
-interface Chosen {
+interface ChosenLayer {
   readonly layer: StagedChainLayer;
+  /** Whether the staged layer is used, or the one that is here. */
+  readonly choice: "staged" | "present";
   readonly record: LayerRecord;
 }
 
-/** Moves the data of layers that are still new into the driver's home. A parent may be another process's by now. */
+/** Another may have been faster; then its layer is taken, unless it is the very one that was found damaged. */
+function chooseLayers({ layerDb }: StoreContext, staged: readonly StagedChainLayer[]): ChosenLayer[] {
+  return staged.map((layer) => {
+    const { record, made } = layer;
+    if (made === undefined) return { layer, choice: "present", record };
+    const present = layerDb.findSound(record.chainId);
+    const isDamaged = present !== undefined && made.replaces !== undefined && isSameMaking(present, made.replaces);
+    if (present === undefined || isDamaged) return { layer, choice: "staged", record };
+    return { layer, choice: "present", record: present };
+  });
+}
+
+/** A damaged layer's data gives way only while nobody looks at it. */
+function requireReplaceable(context: StoreContext, chainId: ChainId, { sealed }: MadeLayer): void {
+  if (context.driver.exists(sealed.cacheId)) requireUnmounted(context, chainId, sealed.cacheId);
+}
+
+/** Moves the data of layers that are new into the driver's home. A parent may be another process's by now. */
 function placeData(
-  { driver, layerDb }: StoreContext,
-  staged: readonly StagedChainLayer[],
+  { driver }: StoreContext,
+  chosen: readonly ChosenLayer[],
   below: readonly LayerLocation[],
-): Chosen[] {
+): void {
   let stack = below;
   let parents: "as sealed" | "another's" = "as sealed";
-  return staged.map((layer) => {
-    const present = layerDb.findSound(layer.record.chainId);
-    if (present !== undefined || layer.sealed === undefined) {
-      if (layer.sealed !== undefined) parents = "another's";
-      const record = present ?? layer.record;
-      stack = [driver.locate(record.cacheId), ...stack];
-      return { layer, record };
+  for (const { layer: { made }, choice, record } of chosen) {
+    if (made !== undefined && choice === "present") parents = "another's";
+    if (made !== undefined && choice === "staged") {
+      if (parents === "another's") driver.rebase(made.sealed, stack);
+      if (driver.exists(record.cacheId)) driver.replace(made.sealed);
+      else driver.publish(made.sealed);
     }
-    if (parents === "another's") driver.rebase(layer.sealed, stack);
-    driver.publish(layer.sealed);
-    stack = [driver.locate(layer.record.cacheId), ...stack];
-    return { layer, record: layer.record };
-  });
+    stack = [driver.locate(record.cacheId), ...stack];
+  }
 }

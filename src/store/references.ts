@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * What keeps a layer alive (D4): a layer on top of it, a writable layer, a catalog record, an image, a handle of this
- * process, a hold of another. Read from disk each time it is asked.
+ * What keeps a layer alive (D4): a layer on top of it, a writable layer, a catalog record, an image, a mount, a handle or
+ * an operation of this process, a hold of another. Read from disk each time it is asked.
  *
  * @module
  */

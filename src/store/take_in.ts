@@ -2,54 +2,57 @@
 /**
  * The one way in: layers from blobs, unpacked side by side, committed in order (D10).
  *
+ *   once         claim what is known to be made
  *   each layer   blob ─▶ decode ─▶ unpack       in threads, as many at once as there are processors
  *   in order     compare digests ─▶ settle and seal on the layer below
  *   once         sync ─▶ write lock: publish data, then records ●
  *
  * All or nothing: when one layer fails, none is published and the staging directory is removed. Until the commit
- * everything lies in that one directory; a process that is killed leaves it, and nothing else.
+ * everything lies in that one directory; a process that is killed leaves it, and nothing else but files of claims.
  *
  * @module
  */
 import pLimit from "p-limit";
-import { chainOn } from "../core/chain_id.ts";
-import type { ChainId, DiffId, Digest } from "../core/digest.ts";
-import { StrataError } from "../core/errors.ts";
-import { randomCacheId } from "../core/ids.ts";
-import type { LayerLocation, SealedLayer } from "../driver/driver.ts";
+import type { ChainId, DiffId } from "../core/digest.ts";
 import { processorCount } from "../host/process.ts";
 import type { LayerRecord } from "../metadata/layer_record.ts";
 import type { Staging } from "../metadata/staging.ts";
-import { type BlobSource, ingest, type IngestedLayer } from "../worker/ingest.ts";
-import { StagedLayer } from "../worker/staged_layer.ts";
+import { ingest, readThrough } from "../worker/ingest.ts";
 import { locationsOf, requireRoom } from "./chains.ts";
+import { LayerClaims } from "./claim_layers.ts";
 import { namingRoot, type StoreContext } from "./context.ts";
 import { HeldLayers } from "./held_layers.ts";
+import { type IncomingLayer, requireExpected } from "./incoming_layer.ts";
 import { publishLayers } from "./publish.ts";
+import type { ExistingLayers } from "./replacement.ts";
+import { type ArrivedLayer, sealInOrder } from "./seal_layers.ts";
 
-/** A layer to be taken in. */
-export interface IncomingLayer {
-  readonly source: BlobSource;
-  readonly expectedDiffId?: DiffId;
-  readonly expectedBlob?: { readonly digest: Digest; readonly sizeBytes?: number };
-}
+export type { IncomingLayer } from "./incoming_layer.ts";
+
+/** What happens to a layer on its way in, in this order; the first kind comes many times. */
+export type TakeInProgress =
+  /** Bytes of the blob were read since the last event. */
+  | { readonly kind: "read"; readonly bytes: number }
+  /** The whole blob was read, and lies unpacked beside the store. */
+  | { readonly kind: "unpacked"; readonly diffId: DiffId; readonly archiveBytes: number }
+  /** It has its driver's form, on the layers below. Left out for a layer that is here already. */
+  | { readonly kind: "sealed"; readonly chainId: ChainId; readonly sizeBytes: number }
+  /** It is in the store, and so are those below it; from here on nothing is undone. */
+  | { readonly kind: "committed"; readonly chainId: ChainId };
 
 /** Layers to be taken in, bottom first. */
 export interface TakeInRequest {
   readonly layers: readonly IncomingLayer[];
   /** The stack they come to lie on. */
   readonly parent: ChainId | undefined;
+  /**
+   * What becomes of a layer that is here already: it is read and compared, and replaced when it is damaged (`verify`, the
+   * default); or its record is trusted, and its blob not read where the expected DiffID tells what it holds.
+   */
+  readonly existing?: ExistingLayers;
   readonly signal?: AbortSignal;
-  /** Called as blobs are read: which layer, and how many bytes since the last call. */
-  readonly onProgress?: (layer: number, bytes: number) => void;
-}
-
-/** A layer that is unpacked, sealed and staged, or that turned out to be here already. */
-export interface StagedChainLayer {
-  readonly record: LayerRecord;
-  readonly recordDir: string;
-  /** Absent: the layer is here already. */
-  readonly sealed?: SealedLayer;
+  /** Called with the number of a layer, and what has happened to it. It must not throw. */
+  readonly onProgress?: (layer: number, event: TakeInProgress) => void;
 }
 
 /**
@@ -63,11 +66,13 @@ export async function takeIn<T>(
   request: TakeInRequest,
   use: (records: LayerRecord[]) => T | Promise<T>,
 ): Promise<T> {
-  using held = new HeldLayers(context.holds);
+  using held = new HeldLayers(context);
   try {
     context.dockerd.requireAbsent();
     if (request.parent !== undefined) held.add(request.parent);
-    return await use(await namingRoot(context, () => takeInAll(context, request, held)));
+    const records = await namingRoot(context, () => takeInAll(context, request, held));
+    await cancelUnread(request.layers, "the layer is here already");
+    return await use(records);
   } catch (error) {
     await cancelUnread(request.layers, error);
     throw error;
@@ -75,15 +80,24 @@ export async function takeIn<T>(
 }
 
 async function takeInAll(context: StoreContext, request: TakeInRequest, held: HeldLayers): Promise<LayerRecord[]> {
-  const below = locationsOf(context, request.parent);
-  requireRoom(below.length, request.layers.length);
+  const { layers, parent, existing = "verify", signal } = request;
+  const below = locationsOf(context, parent);
+  requireRoom(below.length, layers.length);
+  using claims = await LayerClaims.take(context, { layers, parent, existing, signal, held });
   await using staging = context.staging.create("register");
   const stop = new AbortController();
-  const signal = request.signal === undefined ? stop.signal : AbortSignal.any([request.signal, stop.signal]);
-  const arriving = startIngests(context, { ...request, signal }, staging);
+  const arriving = startArrivals(context, request, {
+    known: claims.known,
+    staging,
+    signal: signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal]),
+  });
+  const onSealed = (index: number, { chainId, sizeBytes }: LayerRecord): void =>
+    request.onProgress?.(index, { kind: "sealed", chainId, sizeBytes });
   try {
-    const staged = await sealInOrder(context, { arriving, request, below, staging, held });
-    return await publishLayers(context, { staged, staging, below, held, signal: request.signal });
+    const staged = await sealInOrder(context, { layers, arriving, parent, below, existing, held, signal, onSealed });
+    const records = await publishLayers(context, { staged, staging, below, held, signal });
+    for (const [index, { chainId }] of records.entries()) request.onProgress?.(index, { kind: "committed", chainId });
+    return records;
   } catch (error) {
     stop.abort(error);
     throw error;
@@ -93,132 +107,66 @@ async function takeInAll(context: StoreContext, request: TakeInRequest, held: He
   }
 }
 
-/** Who takes a stream owns it: one whose turn never came is cancelled as well. */
+/** Who takes a stream owns it: one that nobody came to read is cancelled as well. */
 async function cancelUnread(layers: readonly IncomingLayer[], reason: unknown): Promise<void> {
   for (const { source } of layers) {
     if (source.kind === "stream" && !source.stream.locked) await source.stream.cancel(reason).catch(() => {});
   }
 }
 
-function startIngests(context: StoreContext, request: TakeInRequest, staging: Staging): Promise<IngestedLayer>[] {
+interface Arrivals {
+  /** By their number: layers that are here already. */
+  readonly known: ReadonlyMap<number, LayerRecord>;
+  readonly staging: Staging;
+  readonly signal: AbortSignal;
+}
+
+function startArrivals(
+  context: StoreContext,
+  request: TakeInRequest,
+  { known, staging, signal }: Arrivals,
+): Promise<ArrivedLayer>[] {
   const atOnce = pLimit(processorCount());
-  const { limits } = context.settings;
-  const { ownership } = context.driver.capabilities;
-  return request.layers.map(({ source }, index) => {
+  return request.layers.map((_, index) => {
+    const record = known.get(index);
     const arriving = atOnce(() =>
-      ingest(context.pool, {
-        source,
-        dir: layerDirIn(staging, index),
-        ownership,
-        limits,
-        ...(request.signal === undefined ? {} : { signal: request.signal }),
-        onProgress: (bytes) => request.onProgress?.(index, bytes),
-      })
+      record === undefined
+        ? unpackOne(context, request, { index, dir: `${staging.dir}/${index}`, signal })
+        : readKnown(context, request, { index, record, signal })
     );
-    // Awaited in order below; an early failure of a later layer must not count as unhandled meanwhile.
+    // Awaited in order later; an early failure of a later layer must not count as unhandled meanwhile.
     arriving.catch(() => {});
     return arriving;
   });
 }
 
-interface SealRun {
-  readonly arriving: readonly Promise<IngestedLayer>[];
-  readonly request: TakeInRequest;
-  readonly below: readonly LayerLocation[];
-  readonly staging: Staging;
-  readonly held: HeldLayers;
+async function unpackOne(
+  context: StoreContext,
+  request: TakeInRequest,
+  { index, dir, signal }: { readonly index: number; readonly dir: string; readonly signal: AbortSignal },
+): Promise<ArrivedLayer> {
+  const { source } = request.layers[index]!;
+  const { limits } = context.settings;
+  const { ownership } = context.driver.capabilities;
+  const onProgress = (bytes: number): void => request.onProgress?.(index, { kind: "read", bytes });
+  const ingested = await ingest(context.pool, { source, dir, ownership, limits, signal, onProgress });
+  const { diffId, archiveBytes } = ingested;
+  request.onProgress?.(index, { kind: "unpacked", diffId, archiveBytes });
+  return { kind: "unpacked", ingested, dir };
 }
 
-async function sealInOrder(context: StoreContext, run: SealRun): Promise<StagedChainLayer[]> {
-  const staged: StagedChainLayer[] = [];
-  let parent = run.request.parent;
-  let stack = run.below;
-  for (const [index, incoming] of run.request.layers.entries()) {
-    const ingested = await firstFailureWins(run.arriving, index);
-    requireExpected(incoming, ingested);
-    const layer = await sealOne(context, {
-      ingested,
-      parent,
-      stack,
-      dir: layerDirIn(run.staging, index),
-      held: run.held,
-    });
-    staged.push(layer);
-    parent = layer.record.chainId;
-    stack = [layer.sealed ?? context.driver.locate(layer.record.cacheId), ...stack];
+/** The layer need not be made; yet a stream is held to what was expected of it, unless it is not looked at at all. */
+async function readKnown(
+  context: StoreContext,
+  { layers, existing, onProgress: report }: TakeInRequest,
+  { index, record, signal }: { readonly index: number; readonly record: LayerRecord; readonly signal: AbortSignal },
+): Promise<ArrivedLayer> {
+  const incoming = layers[index]!;
+  if (existing !== "trust") {
+    const onProgress = (bytes: number): void => report?.(index, { kind: "read", bytes });
+    const { source } = incoming;
+    const { limits } = context.settings;
+    requireExpected(incoming, await readThrough(context.pool, { source, limits, signal, onProgress }));
   }
-  return staged;
-}
-
-/** The layer that is next in order, or the failure of any: there is no use in waiting for layers that will be dropped. */
-function firstFailureWins(arriving: readonly Promise<IngestedLayer>[], index: number): Promise<IngestedLayer> {
-  const failure = Promise.all(arriving).then<never>(() => new Promise(() => {}));
-  return Promise.race([arriving[index]!, failure]);
-}
-
-interface SealOne {
-  readonly ingested: IngestedLayer;
-  readonly parent: ChainId | undefined;
-  readonly stack: readonly LayerLocation[];
-  readonly dir: string;
-  readonly held: HeldLayers;
-}
-
-async function sealOne(context: StoreContext, request: SealOne): Promise<StagedChainLayer> {
-  const { ingested, parent, stack, dir, held } = request;
-  const { diffId, changeset } = ingested;
-  const chainId = chainOn(parent, diffId);
-  const known = context.layerDb.findSound(chainId);
-  if (known !== undefined) {
-    held.add(chainId);
-    new StagedLayer(dir).remove();
-    return { record: known, recordDir: "" };
-  }
-  const cacheId = randomCacheId();
-  const driver = context.driver.spec;
-  const sealed = await context.pool.run("seal", { driver, dir, cacheId, diffId, changeset, parents: stack });
-  const record: LayerRecord = {
-    chainId,
-    diffId,
-    ...(parent === undefined ? {} : { parent }),
-    cacheId,
-    sizeBytes: sealed.sizeBytes,
-    created: new Date().toISOString(),
-    blob: { digest: ingested.blob.digest, size: ingested.blob.sizeBytes, compression: ingested.blob.compression },
-    entryCount: changeset.entryCount,
-    droppedAttributes: changeset.droppedCount,
-  };
-  const { recordDir } = new StagedLayer(dir);
-  context.layerDb.stageRecord(recordDir, record);
-  return { record, recordDir, sealed };
-}
-
-function requireExpected(
-  { expectedBlob, expectedDiffId }: IncomingLayer,
-  { blob, diffId, archiveBytes }: IngestedLayer,
-) {
-  const { sizeBytes } = expectedBlob ?? {};
-  if (expectedBlob !== undefined && expectedBlob.digest !== blob.digest) {
-    throw mismatch("blob", { expected: expectedBlob.digest, actual: blob.digest, sizeBytes: blob.sizeBytes });
-  }
-  if (sizeBytes !== undefined && sizeBytes !== blob.sizeBytes) {
-    const expected = `${sizeBytes} bytes`;
-    throw mismatch("blob", { expected, actual: `${blob.sizeBytes} bytes`, sizeBytes: blob.sizeBytes });
-  }
-  if (expectedDiffId !== undefined && expectedDiffId !== diffId) {
-    throw mismatch("uncompressed tar", { expected: expectedDiffId, actual: diffId, sizeBytes: archiveBytes });
-  }
-}
-
-function mismatch(what: string, detail: { expected: string; actual: string; sizeBytes: number }): StrataError {
-  return new StrataError(
-    "DIGEST_MISMATCH",
-    `Cannot register layer: the ${what} is ${detail.actual} after ${detail.sizeBytes} bytes, expected ${detail.expected}; ` +
-      "fetch it again",
-    detail,
-  );
-}
-
-function layerDirIn(staging: Staging, index: number): string {
-  return `${staging.dir}/${index}`;
+  return { kind: "known", record };
 }

@@ -10,7 +10,7 @@
  */
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { MessageChannel, type MessagePort } from "node:worker_threads";
-import type { Digest } from "../core/digest.ts";
+import type { DiffId, Digest } from "../core/digest.ts";
 import { hasCode } from "../core/errors.ts";
 import { CHUNK_BYTES } from "../core/limits.ts";
 import type { Limits } from "../core/limits.ts";
@@ -51,12 +51,45 @@ export interface IngestedLayer extends UnpackedLayer {
   readonly blob: BlobFacts;
 }
 
+/** A blob that is read only to know what it is. */
+export type ReadRequest = Pick<IngestRequest, "source" | "limits" | "signal" | "onProgress">;
+
+/** What a blob is, and what it holds. */
+export interface ReadBlob {
+  readonly blob: BlobFacts;
+  /** Digest of the uncompressed archive. */
+  readonly diffId: DiffId;
+  /** Bytes of the uncompressed archive. */
+  readonly archiveBytes: number;
+}
+
 /**
  * Takes a blob in. When it fails, all stages have stopped; the directory is the caller's to remove.
  * @throws {StrataError} by stage: `INVALID_ARCHIVE`, `LIMIT_EXCEEDED`, `NO_SPACE`, `ABORTED`; errors of the stream as they are
  */
 export async function ingest(pool: WorkerPool, request: IngestRequest): Promise<IngestedLayer> {
-  const { dir, ownership, limits, signal, source, onProgress } = request;
+  const { dir, ownership, limits } = request;
+  return await joinStages(
+    pool,
+    request,
+    (input) => pool.run("unpack", { input, dir, ownership, limits }, { transfer: [input] }),
+  );
+}
+
+/**
+ * Reads a blob to its end without unpacking it: it is known already, and only has to be what was expected.
+ * @throws {StrataError} `INVALID_ARCHIVE`, `LIMIT_EXCEEDED`, `ABORTED`; errors of the stream as they are
+ */
+export async function readThrough(pool: WorkerPool, request: ReadRequest): Promise<ReadBlob> {
+  return await joinStages(pool, request, (input) => pool.run("hash", { input }, { transfer: [input] }));
+}
+
+/** Runs the first stages, and the last one that the caller has, which takes the uncompressed bytes. */
+async function joinStages<T extends { readonly diffId: DiffId }>(
+  pool: WorkerPool,
+  { limits, signal, source, onProgress }: ReadRequest,
+  runLast: (input: MessagePort) => Promise<T>,
+): Promise<T & { readonly blob: BlobFacts }> {
   if (signal?.aborted) throw aborted(signal.reason);
   const between = new MessageChannel();
   const flag = new AbortFlag();
@@ -65,23 +98,23 @@ export async function ingest(pool: WorkerPool, request: IngestRequest): Promise<
   const onAbort = (): void => stop.abort(signal?.reason);
   signal?.addEventListener("abort", onAbort);
   // The first failure stops the other stages: a source may be silent for ever.
-  const stopping = <T>(stage: Promise<T>): Promise<T> => {
+  const stopping = <R>(stage: Promise<R>): Promise<R> => {
     stage.catch((error) => stop.abort(error));
     return stage;
   };
   const { input, ports, pump } = openSource(source);
   try {
-    const [pumped, decoded, unpacked] = await Promise.allSettled([
+    const [pumped, decoded, last] = await Promise.allSettled([
       stopping(pump(stop.signal)),
       stopping(pool.run("decode", { input, output: between.port1, limits, abort: flag.shared }, {
         transfer: [between.port1, ...ports],
         ...(onProgress === undefined ? {} : { onReport: onProgress }),
       })),
-      stopping(pool.run("unpack", { input: between.port2, dir, ownership, limits }, { transfer: [between.port2] })),
+      stopping(runLast(between.port2)),
     ]);
-    const failure = firstCause([pumped, decoded, unpacked]);
+    const failure = firstCause([pumped, decoded, last]);
     if (failure !== undefined) throw signal?.aborted ? aborted(signal.reason) : failure;
-    return joinFacts(valueOf(decoded), valueOf(unpacked));
+    return withFacts(valueOf(decoded), valueOf(last));
   } finally {
     signal?.removeEventListener("abort", onAbort);
   }
@@ -148,10 +181,10 @@ function valueOf<T>(outcome: PromiseSettledResult<T>): T {
   return outcome.value;
 }
 
-function joinFacts(
+function withFacts<T extends { readonly diffId: DiffId }>(
   decoded: { compression: Compression; digest: Digest | undefined; sizeBytes: number },
-  unpacked: UnpackedLayer,
-): IngestedLayer {
+  last: T,
+): T & { readonly blob: BlobFacts } {
   const { compression, sizeBytes } = decoded;
-  return { ...unpacked, blob: { digest: decoded.digest ?? unpacked.diffId, sizeBytes, compression } };
+  return { ...last, blob: { digest: decoded.digest ?? last.diffId, sizeBytes, compression } };
 }

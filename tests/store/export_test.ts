@@ -72,11 +72,18 @@ const TAMPERINGS: Readonly<Record<string, (files: Files) => void>> = {
     rewrite(join(record, "tar-split.json.gz"), (bytes) => bytes.subarray(0, bytes.length - 9)),
 };
 
+const CHILD = layerTar([file("usr/lib/b", "on top"), hardlink("c", "usr/lib/a")]);
+
 /** What happens to a record: the layer cannot be used, and gives way when it comes again. */
 const BROKEN_RECORDS: Readonly<Record<string, (files: Files) => void>> = {
   "a missing tar-split": ({ record }) => rmSync(join(record, "tar-split.json.gz")),
   "another DiffID": ({ record }) => writeFileSync(join(record, "diff"), `sha256:${"1".repeat(64)}`),
   "an empty cache-id": ({ record }) => writeFileSync(join(record, "cache-id"), ""),
+  "a missing record": ({ record }) => rmSync(record, { recursive: true }),
+  "nothing left but an empty record": ({ record, layer }) => {
+    rmSync(join(layer, "usr"), { recursive: true });
+    for (const name of readdirSync(record)) rmSync(join(record, name));
+  },
 };
 
 for (const driver of DRIVERS) {
@@ -94,26 +101,40 @@ for (const driver of DRIVERS) {
     }
 
     for (const [what, tamper] of Object.entries(TAMPERINGS)) {
-      it(`fails on ${what}, and so does verify()`, async () => {
+      it(`fails on ${what}, and so does verify(), until the layer is registered again`, async () => {
         using scratch = new ScratchRoot();
         await using store = await scratch.open({ driver });
         const { chainId } = await store.register(streamOf(BASE));
-        tamper(filesOf(scratch, driver, chainId));
-        assert.equal((await store.verify(chainId)).state, "bad");
-        await assert.rejects(async () => await bytesOf(store.export(chainId)), (error) => hasCode(error, "CORRUPT"));
-      });
-    }
-
-    for (const [what, tamper] of Object.entries(BROKEN_RECORDS)) {
-      it(`fails on ${what}, and registering the layer again mends it`, async () => {
-        using scratch = new ScratchRoot();
-        await using store = await scratch.open({ driver });
-        const { chainId } = await store.register(streamOf(BASE));
+        const child = await store.register(streamOf(ODD["a hard link to a file below"]!), { parent: chainId });
+        await store.createRWLayer("rw", { parent: child.chainId });
         tamper(filesOf(scratch, driver, chainId));
         assert.equal((await store.verify(chainId)).state, "bad");
         await assert.rejects(async () => await bytesOf(store.export(chainId)), (error) => hasCode(error, "CORRUPT"));
         await store.register(streamOf(BASE));
         assert.deepEqual(await bytesOf(store.export(chainId)), BASE);
+        assert.deepEqual((await store.fsck({ depth: "contents" })).findings, []);
+        assert.equal(readFileSync(join(await store.mount("rw"), "usr/lib/a"), "utf8"), "from below");
+        await store.unmount("rw");
+        assert.deepEqual(scratch.leftovers(), []);
+      });
+    }
+
+    for (const [what, tamper] of Object.entries(BROKEN_RECORDS)) {
+      it(`fails on ${what}, and registering the layer again mends it, and what lies on it`, async () => {
+        using scratch = new ScratchRoot();
+        await using store = await scratch.open({ driver });
+        const { chainId } = await store.register(streamOf(BASE));
+        const { chainId: child } = await store.register(streamOf(CHILD), { parent: chainId });
+        tamper(filesOf(scratch, driver, chainId));
+        assert.equal((await store.verify(chainId)).state, "bad");
+        await assert.rejects(async () => await bytesOf(store.export(chainId)));
+        assert.equal((await store.fsck()).state, "damaged");
+        await store.register(streamOf(BASE));
+        assert.deepEqual(await bytesOf(store.export(chainId)), BASE);
+        assert.deepEqual(await bytesOf(store.export(child)), CHILD);
+        assert.deepEqual((await store.fsck()).findings.filter(({ severity }) => severity !== "info"), []);
+        await store.gc({ minAgeMs: 0 });
+        assert.deepEqual((await store.fsck({ depth: "contents" })).findings, []);
       });
     }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Other processes that use a store: the same runtime, running `store_child.ts`.
+ * Other processes that use a store: the same runtime, running `store_child.ts` or `stress_worker.ts`.
  *
  * @module
  */
@@ -26,8 +26,18 @@ export interface ChildOrder {
   readonly durability?: "full" | "none";
 }
 
+/** What a process under stress is to do. */
+export interface StressOrder extends Omit<ChildOrder, "task"> {
+  /** Tells it apart from the others. */
+  readonly name: string;
+  readonly seed: number;
+  readonly steps: number;
+}
+
 /** What a child says, as JSON lines. */
 export type ChildWord =
+  /** A catalog record was made, and is to be there with its layer; or it is about to be removed. */
+  | { readonly type: "kept" | "dropping"; readonly recordId: string; readonly chainId: string }
   | { readonly type: "held" | "registered" | "done"; readonly chainId?: string }
   | { readonly type: "failed"; readonly code: ErrorCode | "none"; readonly message: string };
 
@@ -52,8 +62,9 @@ export class Child implements AsyncDisposable {
   readonly #process: ChildProcess;
   #wake: (() => void) | undefined;
 
-  constructor(order: ChildOrder, { wrapper = [], env = {} }: ChildOptions = {}) {
-    const [program = "", ...args] = [...wrapper, ...runtime(), JSON.stringify(order)];
+  constructor(order: ChildOrder | StressOrder, { wrapper = [], env = {} }: ChildOptions = {}) {
+    const script = "steps" in order ? "stress_worker" : "store_child";
+    const [program = "", ...args] = [...wrapper, ...runtime(script), JSON.stringify(order)];
     const cwd = fileURLToPath(new URL("../..", import.meta.url));
     this.#process = spawn(program, args, {
       cwd,
@@ -107,9 +118,9 @@ export class Child implements AsyncDisposable {
   }
 }
 
-/** This runtime on the child's script: the source as it is, or the compiled file. */
-function runtime(): string[] {
+/** This runtime on a child's script: the source as it is, or the compiled file. */
+function runtime(script: string): string[] {
   const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
-  const script = fileURLToPath(new URL(`./store_child.${extension}`, import.meta.url));
-  return [process.execPath, ...("deno" in process.versions ? ["run", "-A", "--no-check"] : []), script];
+  const path = fileURLToPath(new URL(`./${script}.${extension}`, import.meta.url));
+  return [process.execPath, ...("deno" in process.versions ? ["run", "-A", "--no-check"] : []), path];
 }

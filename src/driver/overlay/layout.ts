@@ -15,11 +15,11 @@
  *
  * @module
  */
-import { StrataError } from "../../core/errors.ts";
+import { hasCode, StrataError } from "../../core/errors.ts";
 import { type CacheId, parseCacheId } from "../../core/ids.ts";
 import { fromText, toText } from "../../core/bytes.ts";
 import { parseLayerPath } from "../../core/layer_path.ts";
-import { readText } from "../../host/files.ts";
+import { listNames, readText } from "../../host/files.ts";
 import { RootedDir } from "../../host/rooted_dir.ts";
 
 declare const linkName: unique symbol;
@@ -105,6 +105,27 @@ export function resolveLowers(home: string, lowers: readonly string[]): readonly
     if (root.stat(path)?.type !== "symlink") throw corrupt(`${home}/${lower}`, "the symlink is missing");
     return parseLinkTarget(toText(root.readlink(path)) ?? "", `${home}/${lower}`);
   });
+}
+
+/** The layer that a short name leads to; `undefined` when it leads nowhere, or out of the home. */
+export function findLinked(home: string, link: LinkName): CacheId | undefined {
+  try {
+    return resolveLowers(home, [lowerOf(link)])[0];
+  } catch (error) {
+    if (hasCode(error, "CORRUPT")) return undefined;
+    throw error;
+  }
+}
+
+/** All short names that a home has. */
+export function listLinkNames(home: string): LinkName[] {
+  return listNames(`${home}/${LINKS}`).filter(isLinkName);
+}
+
+/** The short names by which a layer's directory knows the layers below it, topmost first; what is no name is left out. */
+export function readLinksBelow(dir: string): LinkName[] {
+  const text = readText(`${dir}/lower`) ?? "";
+  return text.split(":").map((lower) => lower.slice(LINKS.length + 1)).filter(isLinkName);
 }
 
 /** A file of the layout is not what it must be. */

@@ -8,12 +8,20 @@
  * @module
  */
 import type { Timespec } from "../../core/file_stat.ts";
-import type { CacheId } from "../../core/ids.ts";
+import { type CacheId, isCacheId } from "../../core/ids.ts";
 import { syncDir } from "../../host/durable.ts";
 import { fromOsError } from "../../host/errno.ts";
-import { ensureDir, makeSymlink, pathExists, realPath, removeTreeAt, renamePath } from "../../host/files.ts";
+import {
+  ensureDir,
+  exchangePaths,
+  makeSymlink,
+  pathExists,
+  realPath,
+  removeTreeAt,
+  renamePath,
+} from "../../host/files.ts";
 import { fileSystemOf } from "../../host/fs_info.ts";
-import { mountAt } from "../../host/mount_table.ts";
+import { mountAt, mountsBelow } from "../../host/mount_table.ts";
 import { effectiveUser } from "../../host/process.ts";
 import { RootedDir } from "../../host/rooted_dir.ts";
 import type { Change } from "../../changeset/change.ts";
@@ -22,20 +30,36 @@ import { StackedView } from "../../changeset/stacked_view.ts";
 import type { TreeView } from "../../changeset/tree_view.ts";
 import type {
   CreateOptions,
+  Debris,
   Driver,
   DriverCapabilities,
   DriverSpec,
+  FoundLayer,
   GetOptions,
+  LayerFault,
   LayerLocation,
   LayerTree,
   SealedLayer,
   SealRequest,
   StatusRow,
 } from "../driver.ts";
-import { copyRootMetadata, makeDirectory, removeMountPoint } from "../layer_directory.ts";
+import { copyRootMetadata, findLayers, makeDirectory, removeMountPoint } from "../layer_directory.ts";
 import { mount, type MountRequest, unmount, unmountBelow } from "../mounting.ts";
 import { attempt, refuseStorageOptions, requireAbsent, requireLayer } from "../requests.ts";
-import { findLinkName, LINKS, linkTarget, readLinkName, readLowers, resolveLowers } from "./layout.ts";
+import { findDebris, findFaults, findLinkTo, findNeeded } from "./check.ts";
+import {
+  findLinked,
+  findLinkName,
+  type LinkName,
+  LINKS,
+  linkTarget,
+  lowerOf,
+  randomLinkName,
+  readLinkName,
+  readLinksBelow,
+  readLowers,
+  resolveLowers,
+} from "./layout.ts";
 import {
   LOWERS_MAX,
   overlayMountData,
@@ -44,7 +68,15 @@ import {
   parseOverlayOptions,
 } from "./options.ts";
 import { directoryTypes, probeOverlay, switchesFor } from "./probe.ts";
-import { isCommitted, lowersOn, markCommitted, sealOverlay, writeLayerFiles, writeLowers } from "./seal.ts";
+import {
+  isCommitted,
+  lowersOn,
+  markCommitted,
+  sealOverlay,
+  writeLayerFiles,
+  writeLinkName,
+  writeLowers,
+} from "./seal.ts";
 import { OVERLAY_DIALECT } from "./whiteouts.ts";
 
 const HOME_MODE = 0o710;
@@ -102,7 +134,10 @@ export class OverlayDriver implements Driver {
   }
 
   seal(request: SealRequest): SealedLayer {
-    return attempt(`seal layer ${request.cacheId}`, () => sealOverlay(request, (stack) => this.view(stack)));
+    return attempt(
+      `seal layer ${request.cacheId}`,
+      () => sealOverlay(request, { view: (stack) => this.view(stack), link: this.#linkFor(request) }),
+    );
   }
 
   rebase(sealed: SealedLayer, parents: readonly LayerLocation[]): void {
@@ -115,6 +150,15 @@ export class OverlayDriver implements Driver {
     // The name comes second: what a crash leaves between the two goes with the directory, which no record names.
     attempt(`publish layer ${sealed.cacheId}`, () => {
       renamePath(sealed.dir, dir, { replace: "never" });
+      this.#nameLayer(sealed.cacheId);
+    });
+  }
+
+  replace(sealed: SealedLayer): void {
+    const { dir } = this.locate(sealed.cacheId);
+    attempt(`replace layer ${sealed.cacheId}`, () => {
+      if (pathExists(dir)) exchangePaths(sealed.dir, dir);
+      else renamePath(sealed.dir, dir, { replace: "never" });
       this.#nameLayer(sealed.cacheId);
     });
   }
@@ -145,7 +189,7 @@ export class OverlayDriver implements Driver {
     const below = this.#stackOf(parent);
     const { dir } = this.locate(id);
     try {
-      writeLayerFiles(dir, lowersOn(below));
+      writeLayerFiles(dir, { lowers: lowersOn(below), link: randomLinkName() });
       makeDirectory(`${dir}/diff`, DIFF_MODE);
       this.#inheritRoot(id, below);
       this.#nameLayer(id);
@@ -206,6 +250,47 @@ export class OverlayDriver implements Driver {
     });
   }
 
+  list(): readonly FoundLayer[] {
+    return attempt("list the layers' directories", () => findLayers(this.#home));
+  }
+
+  needsOf(id: CacheId): readonly CacheId[] {
+    return attempt(`look below layer ${id}`, () => findNeeded(this.#home, this.locate(id).dir));
+  }
+
+  mountsOver(id: CacheId): readonly string[] {
+    const link = findLinkName(this.locate(id).dir);
+    const own = link === undefined ? undefined : lowerOf(link);
+    return mountsBelow(this.#home).map(({ mountPoint }) => mountPoint).filter((place) => {
+      const mounted = place.slice(this.#home.length + 1).split("/", 1)[0] ?? "";
+      if (!isCacheId(mounted)) return false;
+      return mounted === id || (own !== undefined && readLowers(this.locate(mounted).dir).includes(own));
+    });
+  }
+
+  debris(): readonly Debris[] {
+    return attempt("list what belongs to no layer", () => findDebris(this.#home));
+  }
+
+  async removeDebris({ path }: Debris): Promise<void> {
+    await unmountBelow(path);
+    attempt(`remove "${path}"`, () => removeTreeAt(path));
+  }
+
+  check(id: CacheId, parents: readonly LayerLocation[]): readonly LayerFault[] {
+    return attempt(`check layer ${id}`, () => findFaults(this.#home, this.locate(id), parents));
+  }
+
+  mend(id: CacheId, parents: readonly LayerLocation[]): void {
+    attempt(`mend layer ${id}`, () => {
+      const { dir } = this.locate(id);
+      if (findLinkName(dir) === undefined) writeLinkName(dir, findLinkTo(this.#home, id) ?? randomLinkName());
+      this.#nameLayer(id);
+      const lowers = lowersOn(parents);
+      if (lowers.length > 0) writeLowers(dir, lowers);
+    });
+  }
+
   metadata(id: CacheId): Readonly<Record<string, string>> {
     const { dir } = requireLayer(this.locate(id));
     const lowers = this.parentsOf(id).map((lower) => `${lower.dir}/diff`);
@@ -238,9 +323,18 @@ export class OverlayDriver implements Driver {
     return id === undefined ? [] : [requireLayer(this.locate(id)), ...this.parentsOf(id)];
   }
 
+  /** A layer that is made again keeps the name by which the layers above know it. */
+  #linkFor({ cacheId, children = [] }: SealRequest): LinkName {
+    const [known] = children.flatMap((child) => readLinksBelow(this.locate(child).dir).slice(0, 1));
+    return known ?? findLinkName(this.locate(cacheId).dir) ?? randomLinkName();
+  }
+
   #nameLayer(id: CacheId): void {
     const link = readLinkName(this.locate(id).dir);
-    makeSymlink(`${this.#home}/${LINKS}/${link}`, linkTarget(id));
+    if (findLinked(this.#home, link) === id) return;
+    const path = `${this.#home}/${LINKS}/${link}`;
+    removeTreeAt(path);
+    makeSymlink(path, linkTarget(id));
   }
 
   /** Overlayfs shows the upper's root directory as the merged root, so it must look like the one below. */

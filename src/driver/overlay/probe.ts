@@ -16,6 +16,9 @@ import { mount, unmountBelow } from "../mounting.ts";
 import { kernelSwitches, overlayMountData } from "./options.ts";
 import { writeWhiteouts } from "./whiteouts.ts";
 
+/** Begins the names of the directories in which things are tried. */
+export const PROBE_PREFIX = ".overlay-probe-";
+
 const PARAMETERS = "/sys/module/overlay/parameters";
 const NAMES = ["lower1", "lower2", "upper", "work", "merged"];
 
@@ -26,7 +29,7 @@ const SEEN = pathOf("seen");
 /** Why overlay layers cannot be kept and mounted in this home, as a clause; `undefined` when they can. */
 export async function probeOverlay(home: string): Promise<string | undefined> {
   if (effectiveUser() !== 0) return 'only root may mount overlays; run as root, or use driver "vfs"';
-  const dir = `${realPath(nearestDirectory(home))}/.overlay-probe-${randomId()}`;
+  const dir = `${realPath(nearestDirectory(home))}/${PROBE_PREFIX}${randomId()}`;
   try {
     for (const name of ["", ...NAMES]) ensureDir(`${dir}/${name}`, 0o700);
     if (directoryTypes(dir) === "no") {

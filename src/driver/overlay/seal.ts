@@ -15,7 +15,7 @@ import type { TreeView } from "../../changeset/tree_view.ts";
 import { directorySize } from "../directory_size.ts";
 import { makeDirectory } from "../layer_directory.ts";
 import type { LayerLocation, SealedLayer, SealRequest } from "../driver.ts";
-import { lowerOf, randomLinkName, readLinkName } from "./layout.ts";
+import { type LinkName, lowerOf, readLinkName } from "./layout.ts";
 import { LOWERS_MAX } from "./options.ts";
 import { writeWhiteouts } from "./whiteouts.ts";
 
@@ -24,15 +24,19 @@ const WORK_MODE = 0o700;
 const TEXT_MODE = 0o644;
 const COMMITTED_MODE = 0o600;
 
+/** What sealing takes beside the request. */
+export interface SealContext {
+  /** Opens the merged tree of a stack. */
+  readonly view: (stack: readonly LayerLocation[]) => TreeView;
+  /** The layer's short name. */
+  readonly link: LinkName;
+}
+
 /**
  * Turns `staging/tree` into `staging/layer`.
- * @param view opens the merged tree of a stack
  * @throws {StrataError} `MAX_DEPTH` when the stack is too high
  */
-export function sealOverlay(
-  request: SealRequest,
-  view: (stack: readonly LayerLocation[]) => TreeView,
-): SealedLayer {
+export function sealOverlay(request: SealRequest, { view, link }: SealContext): SealedLayer {
   const { changeset, parents } = request;
   const lowers = lowersOn(parents);
   const source = `${request.staging}/tree`;
@@ -44,7 +48,7 @@ export function sealOverlay(
     writeWhiteouts({ tree, changeset, below });
   }
   const sizeBytes = directorySize(tree);
-  writeLayerFiles(dir, lowers);
+  writeLayerFiles(dir, { lowers, link });
   markCommitted(dir);
   renamePath(source, `${dir}/diff`, { replace: "never" });
   return { cacheId: request.cacheId, dir, sizeBytes };
@@ -66,12 +70,20 @@ export function lowersOn(parents: readonly LayerLocation[]): readonly string[] {
 }
 
 /** Makes a layer's directory with all but its `diff`. */
-export function writeLayerFiles(dir: string, lowers: readonly string[]): void {
+export function writeLayerFiles(
+  dir: string,
+  { lowers, link }: { readonly lowers: readonly string[]; readonly link: LinkName },
+): void {
   makeDirectory(dir, LAYER_MODE);
-  writeFileAtomic(`${dir}/link`, randomLinkName(), { mode: TEXT_MODE, durability: "none" });
+  writeLinkName(dir, link);
   if (lowers.length === 0) return;
   makeDirectory(`${dir}/work`, WORK_MODE);
   writeLowers(dir, lowers);
+}
+
+/** Writes a layer's short name, in place of what was written before. */
+export function writeLinkName(dir: string, link: LinkName): void {
+  writeFileAtomic(`${dir}/link`, link, { mode: TEXT_MODE, durability: "none" });
 }
 
 /** Writes which layers lie below, in place of what was written before. */

@@ -17,7 +17,7 @@ import type { Timespec } from "../../core/file_stat.ts";
 import { copyTree } from "../../host/copy_tree.ts";
 import { syncDir } from "../../host/durable.ts";
 import { fromOsError } from "../../host/errno.ts";
-import { ensureDir, pathExists, realPath, removeTreeAt, renamePath } from "../../host/files.ts";
+import { ensureDir, exchangePaths, pathExists, realPath, removeTreeAt, renamePath } from "../../host/files.ts";
 import { fileSystemOf } from "../../host/fs_info.ts";
 import { effectiveUser } from "../../host/process.ts";
 import { RootedDir } from "../../host/rooted_dir.ts";
@@ -28,17 +28,20 @@ import { PlainView } from "../../changeset/plain_view.ts";
 import type { TreeView } from "../../changeset/tree_view.ts";
 import type {
   CreateOptions,
+  Debris,
   Driver,
   DriverCapabilities,
   DriverSpec,
+  FoundLayer,
   GetOptions,
+  LayerFault,
   LayerLocation,
   LayerTree,
   SealedLayer,
   SealRequest,
   StatusRow,
 } from "../driver.ts";
-import { makeDirectory } from "../layer_directory.ts";
+import { findLayers, makeDirectory } from "../layer_directory.ts";
 import { unmountBelow } from "../mounting.ts";
 import { attempt, refuseOptions, refuseStorageOptions, requireAbsent, requireLayer, topOf } from "../requests.ts";
 import { readBaseline, removeBaseline, writeBaseline } from "./baseline.ts";
@@ -112,6 +115,12 @@ export class VfsDriver implements Driver {
     });
   }
 
+  replace(sealed: SealedLayer): void {
+    const { dir } = this.locate(sealed.cacheId);
+    if (!pathExists(dir)) return this.publish(sealed);
+    attempt(`replace layer ${sealed.cacheId}`, () => exchangePaths(sealed.dir, dir));
+  }
+
   syncHome(): void {
     syncDir(`${this.#home}/dir`);
   }
@@ -132,7 +141,7 @@ export class VfsDriver implements Driver {
     try {
       this.#prepare();
       if (below === undefined) return makeDirectory(dir, LAYER_MODE);
-      this.#copyLayer(below, dir);
+      this.#copyLayer(below, dir, options);
       writeBaseline(this.#baselineOf(id), below.cacheId);
     } catch (error) {
       removeTreeAt(dir);
@@ -171,6 +180,43 @@ export class VfsDriver implements Driver {
     });
   }
 
+  list(): readonly FoundLayer[] {
+    return attempt("list the layers' directories", () => findLayers(`${this.#home}/dir`));
+  }
+
+  /** None: a layer is its whole tree. */
+  needsOf(): readonly CacheId[] {
+    return [];
+  }
+
+  /** Nobody's: writable layers are copies, and layers are not mounted. */
+  mountsOver(): readonly string[] {
+    return [];
+  }
+
+  debris(): readonly Debris[] {
+    return attempt(
+      "list what belongs to no layer",
+      () =>
+        findLayers(`${this.#home}/baselines`).flatMap(({ cacheId, modifiedMs }) => {
+          const path = this.#baselineOf(cacheId);
+          return this.exists(cacheId) ? [] : [{ path, what: "a note about a writable layer", modifiedMs }];
+        }),
+    );
+  }
+
+  removeDebris({ path }: Debris): Promise<void> {
+    attempt(`remove "${path}"`, () => removeTreeAt(path));
+    return Promise.resolve();
+  }
+
+  check(id: CacheId): readonly LayerFault[] {
+    return this.exists(id) ? [] : [{ path: this.locate(id).dir, problem: "is missing", mending: "impossible" }];
+  }
+
+  /** Nothing can be: a layer is its tree. */
+  mend(): void {}
+
   metadata(id: CacheId): Readonly<Record<string, string>> {
     return { SourceDir: requireLayer(this.locate(id)).dir };
   }
@@ -205,11 +251,11 @@ export class VfsDriver implements Driver {
     return dir;
   }
 
-  #copyLayer(from: LayerLocation, dir: string): void {
+  #copyLayer(from: LayerLocation, dir: string, { onEntry = () => {} }: Pick<CreateOptions, "onEntry"> = {}): void {
     makeDirectory(dir, LAYER_MODE);
     using source = this.openTree(from);
     using target = RootedDir.open(dir);
-    copyTree(source, target, { ownership: this.capabilities.ownership });
+    copyTree(source, target, { ownership: this.capabilities.ownership, onEntry });
   }
 
   #baselineOf(id: CacheId): string {

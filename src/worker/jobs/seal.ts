@@ -24,6 +24,8 @@ export interface SealLayerRequest {
   readonly changeset: Changeset;
   /** The stack below, top first. */
   readonly parents: readonly LayerLocation[];
+  /** Layers that lie upon it already, since it is made again. */
+  readonly children?: readonly CacheId[];
 }
 
 /**
@@ -33,8 +35,8 @@ export interface SealLayerRequest {
 export async function seal(request: SealLayerRequest): Promise<SealedLayer> {
   const driver = openDriver(request.driver);
   const { changeset, paths } = await settleOn(driver, request);
-  const { dir: staging, cacheId, parents } = request;
-  const sealed = driver.seal({ staging, cacheId, changeset, parents });
+  const { dir: staging, cacheId, parents, children = [] } = request;
+  const sealed = driver.seal({ staging, cacheId, changeset, parents, children });
   if (paths === "redirected") await proveExport(driver, request, sealed);
   return sealed;
 }

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * What is wrong in a home of the overlay driver, as far as its own files tell. Nothing is changed, and nothing that Docker
+ * does otherwise is called wrong: a `committed` that is missing, or a `work` directory.
+ *
+ * @module
+ */
+import type { CacheId } from "../../core/ids.ts";
+import { listNames, pathExists } from "../../host/files.ts";
+import type { Debris, LayerFault, LayerLocation } from "../driver.ts";
+import { findLayers, modifiedMsOf } from "../layer_directory.ts";
+import {
+  findLinked,
+  findLinkName,
+  type LinkName,
+  LINKS,
+  listLinkNames,
+  lowerOf,
+  readLinksBelow,
+  readLowers,
+} from "./layout.ts";
+import { PROBE_PREFIX } from "./probe.ts";
+
+/** Short names that lead to no layer, and directories in which a killed process tried what the kernel can. */
+export function findDebris(home: string): Debris[] {
+  const links = listLinkNames(home).filter((link) => !leadsToLayer(home, link));
+  const probes = listNames(home).filter((name) => name.startsWith(PROBE_PREFIX));
+  return [
+    ...links.flatMap((link) => debrisAt(`${home}/${lowerOf(link)}`, "a short name of no layer")),
+    ...probes.flatMap((name) => debrisAt(`${home}/${name}`, "an unfinished trial of the kernel's overlayfs")),
+  ];
+}
+
+/** What of one layer's directory is missing or disagrees with the others. */
+export function findFaults(
+  home: string,
+  { cacheId, dir }: LayerLocation,
+  parents: readonly LayerLocation[],
+): LayerFault[] {
+  if (!pathExists(`${dir}/diff`)) {
+    return [{ path: pathExists(dir) ? `${dir}/diff` : dir, problem: "is missing", mending: "impossible" }];
+  }
+  return [...linkFaults(home, { cacheId, dir }), ...lowerFaults(dir, parents)];
+}
+
+/** The layers whose short names a directory states, also where the name's symlink is lost. */
+export function findNeeded(home: string, dir: string): CacheId[] {
+  const links = readLinksBelow(dir);
+  return links.flatMap((link) => findLinked(home, link) ?? findNamed(home, link) ?? []);
+}
+
+/** A short name that leads to a layer, whatever the layer's directory says. */
+export function findLinkTo(home: string, id: CacheId): LinkName | undefined {
+  return listLinkNames(home).find((link) => findLinked(home, link) === id);
+}
+
+function findNamed(home: string, link: LinkName): CacheId | undefined {
+  return findLayers(home).find(({ cacheId }) => findLinkName(`${home}/${cacheId}`) === link)?.cacheId;
+}
+
+function linkFaults(home: string, { cacheId, dir }: LayerLocation): LayerFault[] {
+  const link = findLinkName(dir);
+  if (link === undefined) return [{ path: `${dir}/link`, problem: "states no short name", mending: "possible" }];
+  if (findLinked(home, link) === cacheId) return [];
+  return [{ path: `${home}/${LINKS}/${link}`, problem: "does not lead to the layer", mending: "possible" }];
+}
+
+/** Parents whose own names are lost are reported as such, and not once more for each layer above. */
+function lowerFaults(dir: string, parents: readonly LayerLocation[]): LayerFault[] {
+  const links = parents.flatMap((parent) => findLinkName(parent.dir) ?? []);
+  if (links.length < parents.length) return [];
+  const path = `${dir}/lower`;
+  const expected = links.map(lowerOf).join(":");
+  return lowersAsText(dir) === expected
+    ? []
+    : [{ path, problem: "does not name the layers that lie below by the records", mending: "possible" }];
+}
+
+function lowersAsText(dir: string): string | undefined {
+  try {
+    return readLowers(dir).join(":");
+  } catch {
+    return undefined; // It differs, in whatever way.
+  }
+}
+
+function leadsToLayer(home: string, link: LinkName): boolean {
+  const id = findLinked(home, link);
+  return id !== undefined && pathExists(`${home}/${id}`);
+}
+
+function debrisAt(path: string, what: string): Debris[] {
+  const modifiedMs = modifiedMsOf(path);
+  return modifiedMs === undefined ? [] : [{ path, what, modifiedMs }];
+}

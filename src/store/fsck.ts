@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Checking a store, and putting right what can be. A check changes nothing. A repair does what a finding says, no more:
+ * without force nothing is given up.
+ *
+ *   safe     a layer's short name and its list of layers below; names and records of the catalog that disagree
+ *   forced   records that are damaged are moved to `strata/quarantine`, so that nothing stumbles over them
+ *
+ * @module
+ */
+import type { ChainId } from "../core/digest.ts";
+import type { CacheId } from "../core/ids.ts";
+import type { LayerLocation } from "../driver/driver.ts";
+import { chainOf } from "../metadata/chain.ts";
+import type { LayerRecord } from "../metadata/layer_record.ts";
+import type { WriteLock } from "../metadata/write_lock.ts";
+import { type StoreContext, underLock } from "./context.ts";
+import { findDamage, type FsckFinding, locationsBelow } from "./fsck_check.ts";
+
+/** How a store is checked. */
+export interface FsckOptions {
+  /** `records` (the default) looks at records and directories; `contents` rebuilds every layer's archive as well. */
+  readonly depth?: "records" | "contents";
+  /** What to do about findings: nothing (the default), what loses nothing, or also what gives up what is damaged. */
+  readonly repair?: "none" | "safe" | "forced";
+  readonly signal?: AbortSignal;
+}
+
+/** What a check found. */
+export interface FsckReport {
+  /** `clean`: nothing worse than garbage was found, or is left. */
+  readonly state: "clean" | "damaged";
+  /** What is not as it should be; after a repair, what is left. */
+  readonly findings: readonly FsckFinding[];
+  /** What a repair put right. */
+  readonly repaired: readonly FsckFinding[];
+}
+
+/**
+ * Checks a store, and repairs it if asked to.
+ * @throws {StrataError} `ABORTED`; with a repair, `LOCKED`, `NOT_PERMITTED`, `NO_SPACE`
+ */
+export async function fsck(context: StoreContext, options: FsckOptions = {}): Promise<FsckReport> {
+  const { repair = "none" } = options;
+  const before = await findDamage(context, options);
+  const chosen = before.filter((finding) =>
+    finding.repair === "safe" && repair !== "none" || finding.repair === "forced" && repair === "forced"
+  );
+  if (chosen.length === 0) return reportOf(before, []);
+  await underLock(context, (lock) => repairAll(context, lock, chosen));
+  const after = await findDamage(context, options);
+  const left = new Set(after.map(keyOf));
+  return reportOf(after, chosen.filter((finding) => !left.has(keyOf(finding))));
+}
+
+function reportOf(findings: readonly FsckFinding[], repaired: readonly FsckFinding[]): FsckReport {
+  const state = findings.every(({ severity }) => severity === "info") ? "clean" : "damaged";
+  return { state, findings, repaired };
+}
+
+function keyOf({ code, subject, path }: FsckFinding): string {
+  return JSON.stringify([code, subject, path]);
+}
+
+function repairAll(context: StoreContext, lock: WriteLock, chosen: readonly FsckFinding[]): void {
+  const subjects = (code: FsckFinding["code"]) =>
+    new Set(chosen.filter((finding) => finding.code === code).map(({ subject }) => subject));
+  const inconsistent = subjects("layer-files-inconsistent");
+  if (inconsistent.size > 0) mendData(context, inconsistent);
+  if (subjects("name-inconsistent").size > 0) context.catalog.repair(lock);
+  const damaged = subjects("layer-record-damaged");
+  for (const { chainId } of context.layerDb.list().broken) {
+    if (damaged.has(chainId)) context.layerDb.quarantine(lock, chainId);
+  }
+}
+
+/** Lower layers first: those above name them. */
+function mendData(context: StoreContext, subjects: ReadonlySet<string>): void {
+  const { driver, layerDb, mounts } = context;
+  const { layers } = layerDb.list();
+  const chosen = [...layers.values()].filter(({ chainId }) => subjects.has(chainId));
+  for (const { cacheId, parent } of chosen.sort(byHeight(layers))) {
+    driver.mend(cacheId, locationsBelow(context, parent, layers));
+  }
+  for (const { name, mountId, initId, parent } of mounts.list().mounts.values()) {
+    if (!subjects.has(name)) continue;
+    let below: readonly LayerLocation[] = locationsBelow(context, parent, layers);
+    const mend = (id: CacheId): void => {
+      driver.mend(id, below);
+      below = [driver.locate(id), ...below];
+    };
+    if (initId !== undefined) mend(initId);
+    mend(mountId);
+  }
+  driver.syncHome();
+}
+
+function byHeight(layers: ReadonlyMap<ChainId, LayerRecord>) {
+  const height = ({ chainId }: LayerRecord): number => chainOf(chainId, layers).length;
+  return (one: LayerRecord, other: LayerRecord): number => height(one) - height(other);
+}

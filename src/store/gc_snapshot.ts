@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Looking at all of a store, for gc and fsck. Nothing is changed.
+ *
+ * @module
+ */
+import type { ChainId } from "../core/digest.ts";
+import type { CacheId } from "../core/ids.ts";
+import { directoryClaim } from "../metadata/claims.ts";
+import { attempt } from "../metadata/record_file.ts";
+import { listTemporaryFiles } from "../metadata/temporary_files.ts";
+import type { StoreContext } from "./context.ts";
+import type { GcSnapshot } from "./gc_plan.ts";
+import { mountCount } from "./mount.ts";
+import { References } from "./references.ts";
+
+/** What gc decides by. */
+export function readSnapshot(context: StoreContext): GcSnapshot {
+  const { driver, layerDb, staging, holds, claims, mountCounts, catalog, layout } = context;
+  const directories = driver.list();
+  const { named, needed } = namedDirectories(context);
+  const orphans = layerDb.orphans();
+  const ids = [...directories, ...orphans].flatMap(({ cacheId }) => cacheId ?? []);
+  return {
+    ...layersOf(context),
+    orphans,
+    directories,
+    named,
+    needed,
+    claimed: new Set(ids.filter((id) => !named.has(id) && claims.isTaken(directoryClaim(id)))),
+    debris: driver.debris(),
+    staging: staging.list(),
+    temporary: listTemporaryFiles(layout),
+    deadHolds: holds.dead(),
+    deadClaims: claims.dead(),
+    staleCounts: mountCounts.stale((id) => isMounted(context, id)),
+    strayNames: catalog.nameFindings().flatMap(({ record, file }) => record === undefined ? [file] : []),
+  };
+}
+
+/** The directories that records name, damaged ones included, and those that they rely on. */
+export function namedDirectories(
+  { driver, layerDb, mounts }: StoreContext,
+): { readonly named: ReadonlySet<CacheId>; readonly needed: ReadonlySet<CacheId> } {
+  const { layers, broken } = layerDb.list();
+  const writable = mounts.list();
+  const named = new Set([
+    ...[...layers.values(), ...broken].flatMap(({ cacheId }) => cacheId ?? []),
+    ...[...writable.mounts.values(), ...writable.broken].flatMap(({ mountId, initId }) => [
+      ...mountId === undefined ? [] : [mountId],
+      ...initId === undefined ? [] : [initId],
+    ]),
+  ]);
+  return { named, needed: new Set([...named].flatMap((id) => driver.needsOf(id))) };
+}
+
+/** Whether a layer's directory is mounted, be it a writable one or not; of a damaged one, it is taken to be. */
+export function isMounted(context: StoreContext, id: CacheId): boolean {
+  if (!context.driver.exists(id)) return false;
+  const counts = (["read-only", "writable"] as const).map((access) => attempt(() => mountCount(context, id, access)));
+  return counts.some((count) => count === undefined || count > 0);
+}
+
+function layersOf(context: StoreContext): Pick<GcSnapshot, "layers" | "userCounts"> {
+  const references = new References(context);
+  const userCounts = new Map<ChainId, number>();
+  const layers = Array.from(context.layerDb.list().layers.values(), (record) => {
+    userCounts.set(record.chainId, references.to(record.chainId).length);
+    // One that has just gone is no victim.
+    return { ...record, recordedMs: context.layerDb.recordedMs(record.chainId) ?? Infinity };
+  });
+  return { layers, userCounts };
+}

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Making a damaged layer again, in its old place: layers above know its directory, and must find the same content there.
+ *
+ * @module
+ */
+import type { ChainId } from "../core/digest.ts";
+import { StrataError } from "../core/errors.ts";
+import { type CacheId, randomCacheId } from "../core/ids.ts";
+import type { LayerRecord } from "../metadata/layer_record.ts";
+import { attempt } from "../metadata/record_file.ts";
+import type { StoreContext } from "./context.ts";
+import { mountCount } from "./mount.ts";
+import { verify } from "./verify.ts";
+
+/** What becomes of layers that are here already. */
+export type ExistingLayers = "verify" | "trust";
+
+/** Where a layer is to be made. */
+export interface LayerPlace {
+  readonly cacheId: CacheId;
+  /** Layers that lie upon it already. */
+  readonly children: readonly CacheId[];
+}
+
+/** Whether a layer can be used as it is: its record is trusted, or all of it is read and compared. */
+export async function isIntact(
+  context: StoreContext,
+  record: LayerRecord,
+  { existing, signal }: { readonly existing: ExistingLayers; readonly signal?: AbortSignal | undefined },
+): Promise<boolean> {
+  if (existing === "trust") return true;
+  const { state } = await verify(context, record.chainId, signal === undefined ? {} : { signal });
+  return state === "ok";
+}
+
+/** Whether two readings of a layer's record are of one and the same registration. */
+export function isSameMaking(one: LayerRecord, other: LayerRecord): boolean {
+  return one.cacheId === other.cacheId && one.created === other.created;
+}
+
+/** The places of layers that one operation makes. It looks at the store once, when it first has to. */
+export class LayerPlaces {
+  readonly #context: StoreContext;
+  #childrenByParent: ReadonlyMap<ChainId, readonly CacheId[]> | undefined;
+
+  constructor(context: StoreContext) {
+    this.#context = context;
+  }
+
+  /** The place that a layer had, as far as its damaged record or its children tell; a fresh one for a new layer. */
+  of(chainId: ChainId): LayerPlace {
+    const children = this.#childrenOf(chainId);
+    const cacheId = this.#context.layerDb.findCacheId(chainId) ?? this.#placeBelow(children);
+    const isOwn = cacheId !== undefined && !this.#isAnothers(cacheId, chainId);
+    return { cacheId: isOwn ? cacheId : randomCacheId(), children };
+  }
+
+  #childrenOf(chainId: ChainId): readonly CacheId[] {
+    this.#childrenByParent ??= this.#context.layerDb.childrenByParent();
+    const { mounts, broken } = this.#context.mounts.list();
+    const writable = [...mounts.values(), ...broken].filter(({ parent }) => parent === chainId);
+    const ids = writable.flatMap(({ initId, mountId }) => initId ?? mountId ?? []);
+    return [...this.#childrenByParent.get(chainId) ?? [], ...ids];
+  }
+
+  #placeBelow(children: readonly CacheId[]): CacheId | undefined {
+    const { driver } = this.#context;
+    return children.map((child) => attempt(() => driver.parentsOf(child)[0]?.cacheId)).find((id) => id !== undefined);
+  }
+
+  /** A record that was damaged may name what is another layer's. */
+  #isAnothers(cacheId: CacheId, chainId: ChainId): boolean {
+    const { layers, broken } = this.#context.layerDb.list();
+    const { mounts } = this.#context.mounts.list();
+    return [...layers.values(), ...broken].some((layer) => layer.cacheId === cacheId && layer.chainId !== chainId) ||
+      [...mounts.values()].some(({ mountId, initId }) => mountId === cacheId || initId === cacheId);
+  }
+}
+
+/**
+ * Refuses to replace a layer's data while somebody looks at it.
+ * @throws {StrataError} `IN_USE` naming the mounts
+ */
+export function requireUnmounted(context: StoreContext, chainId: ChainId, cacheId: CacheId): void {
+  const { driver } = context;
+  const own = mountCount(context, cacheId, "read-only") > 0 ? [driver.treeOf(cacheId, "read-only").path] : [];
+  const usedBy = [...new Set([...own, ...driver.mountsOver(cacheId)])];
+  if (usedBy.length === 0) return;
+  throw new StrataError(
+    "IN_USE",
+    `Cannot replace the damaged layer ${chainId}: it is mounted at ${usedBy.join(", ")}; unmount that, and try again`,
+    { kind: "layer", name: chainId, usedBy },
+  );
+}
