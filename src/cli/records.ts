@@ -40,7 +40,7 @@ export async function recordLayer(invocation: Invocation, store: LayerStore, lay
     id: record.id,
     chainId: layer.chainId,
     diffId: layer.diffId,
-    parent: layer.parent ?? null,
+    parent: layer.parentChainId ?? null,
     names: record.names,
     size: inspection.chainSizeBytes,
     diffSize: layer.diffSizeBytes,

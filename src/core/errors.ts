@@ -3,6 +3,21 @@
  * The one public error class. A code says what the caller does next; the detail is typed by the code; the message
  * says what could not be done, why, and how to go on; the cause is kept.
  *
+ * What Docker's `layer` package (moby, layer/layer.go) calls by name is found so:
+ *
+ * | Docker | code | detail |
+ * |---|---|---|
+ * | `ErrLayerDoesNotExist` | `NOT_FOUND` | `kind: "layer"`, the ChainID |
+ * | `ErrLayerNotRetained` | `NOT_RETAINED` | `kind: "layer"` or `"writable layer"`, the ChainID or the name |
+ * | `ErrMountDoesNotExist` | `NOT_FOUND` | `kind: "writable layer"`, the name |
+ * | `ErrMountNameConflict` | `CONFLICT` | `kind: "writable layer"`, the name |
+ * | `ErrMaxDepthExceeded` | `MAX_DEPTH` | how deep it would be, and may be |
+ * | "could not verify layer data" | `CORRUPT` | the damaged file, or the layer |
+ * | "is not a parent of the specified layer" | `NOT_A_PARENT` | both layers |
+ * | "failed to get … for …", of a record that cannot be read | `CORRUPT` | the file |
+ * | "unexpected checksum", of the one who calls Docker's package | `DIGEST_MISMATCH` | what was expected, and what came |
+ * | a driver's refusal to remove what is mounted | `IN_USE` | who needs it |
+ *
  * @module
  */
 
@@ -21,7 +36,7 @@ export interface ErrorDetail {
   /** Another process holds the lock. Wait, or raise the timeout. */
   LOCKED: { path: string; holder?: string };
   /** A handle was released before, or belongs to another store. */
-  NOT_RETAINED: { chainId: string };
+  NOT_RETAINED: { kind: string; ref: string };
   /** The chain has as many layers as a chain can have. */
   MAX_DEPTH: { depth: number; depthMax: number };
   /** The reference layer is not below the layer. */

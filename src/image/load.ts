@@ -19,7 +19,7 @@ import { formatImageName, type ImageName, parseImageName } from "../metadata/ima
 import type { LayerRecord } from "../metadata/layer_record.ts";
 import { type StoreContext, underLock } from "../store/context.ts";
 import type { Layer } from "../store/layer.ts";
-import { type IncomingLayer, takeIn } from "../store/take_in.ts";
+import { type IncomingLayer, takeIn, type TakeInProgress } from "../store/take_in.ts";
 import { requireSize } from "./document.ts";
 import { type ImageFiles, requirePart } from "./image_files.ts";
 import { type ImageSource, openSource } from "./open_source.ts";
@@ -188,8 +188,11 @@ class ImageLoad {
     const request = {
       layers,
       parent,
+      existing: "trust" as const,
       ...(signal === undefined ? {} : { signal }),
-      onProgress: (index: number, bytes: number) => {
+      onProgress: (index: number, event: TakeInProgress) => {
+        if (event.kind !== "read") return;
+        const { bytes } = event;
         const { expectedDiffId: diffId, source: { length: totalBytes } } = layers[index]!;
         onProgress?.({ imageId, diffId, state: "reading", bytes, totalBytes });
       },

@@ -6,7 +6,7 @@
  *   size               decimal bytes of this layer alone, no newline; read without trimming
  *   cache-id           name of the driver's directory, no newline
  *   parent             "sha256:<hex>" of the parent's ChainID, no newline; absent for a base layer
- *   descriptor.json    never written here; a damaged one makes the layer unreadable, as it does for Docker
+ *   descriptor.json    the blob's descriptor, where one was given; a damaged one makes the layer unreadable, as for Docker
  *   tar-split.json.gz  opaque here
  *   strata.json        what Docker has no file for; Docker ignores it, and so a layer without it is whole
  *
@@ -18,12 +18,14 @@
 import * as v from "valibot";
 import { chainOn } from "../core/chain_id.ts";
 import { type ChainId, type DiffId, parseChainId, parseDiffId } from "../core/digest.ts";
+import type { LayerDescriptor } from "../core/descriptor.ts";
 import { StrataError } from "../core/errors.ts";
 import { type CacheId, parseCacheId } from "../core/ids.ts";
 import type { Durability } from "../host/durable.ts";
 import { pathExists } from "../host/files.ts";
 import { type BlobInfo, blobInfoSchema, countSchema, timeSchema } from "./blob_info.ts";
 import { asStrataError } from "./finding.ts";
+import { descriptorText, readDescriptor } from "./descriptor_file.ts";
 import { attempt, corruptFile, jsonText, type ReadContext, readRecordJson, readRecordText } from "./record_file.ts";
 import { writeStagedFiles } from "./staged_files.ts";
 
@@ -42,6 +44,8 @@ export interface LayerRecord extends LayerExtras {
   readonly cacheId: CacheId;
   /** Bytes of this layer alone, as the driver counts them. */
   readonly sizeBytes: number;
+  /** Absent: none was given when the layer was registered. */
+  readonly descriptor?: LayerDescriptor;
 }
 
 /** What only this store records; a layer that Docker registered has none of it. */
@@ -81,13 +85,20 @@ export function readLayerRecord(dir: string, chainId: ChainId): LayerReading {
   const sizeBytes = readSize(`${dir}/size`, context);
   const cacheId = requireParsed(`${dir}/cache-id`, parseCacheId, context);
   const parent = readParsed(`${dir}/parent`, parseChainId, context);
-  readRecordJson(`${dir}/descriptor.json`, v.looseObject({}), context);
+  const descriptor = readDescriptor(`${dir}/descriptor.json`, context);
   const actual = chainOn(parent, diffId);
   if (actual !== chainId) {
     const below = parent === undefined ? `no "parent" file` : `"parent" ${parent}`;
     throw corruptFile(dir, `does not match its name: "diff" ${diffId} and ${below} give ${actual}`, context);
   }
-  const base = { chainId, diffId, ...(parent === undefined ? {} : { parent }), cacheId, sizeBytes };
+  const base: LayerRecord = {
+    chainId,
+    diffId,
+    ...(parent === undefined ? {} : { parent }),
+    cacheId,
+    sizeBytes,
+    ...(descriptor === undefined ? {} : { descriptor }),
+  };
   try {
     const { schema: _schema, ...extras } = readRecordJson(`${dir}/strata.json`, extrasSchema, context) ?? { schema: 1 };
     return { record: { ...base, ...extras } };
@@ -113,6 +124,7 @@ export function stageLayerRecord(dir: string, record: LayerRecord, durability: D
     ["size", String(record.sizeBytes)],
     ["cache-id", record.cacheId],
   ];
+  if (record.descriptor !== undefined) files.push(["descriptor.json", descriptorText(record.descriptor)]);
   if (record.parent !== undefined) files.push(["parent", record.parent]);
   files.push(["strata.json", jsonText(extrasDocument(record))]);
   writeStagedFiles(dir, files, durability);

@@ -294,7 +294,7 @@ function mountNotFound(name: MountName): StrataError {
   return new StrataError(
     "NOT_FOUND",
     `Cannot find writable layer "${name}": the store has no record of it; "strata layers" lists what there is`,
-    { kind: "mount", ref: name },
+    { kind: "writable layer", ref: name },
   );
 }
 
@@ -302,6 +302,6 @@ function nameTaken(name: MountName): StrataError {
   return new StrataError(
     "CONFLICT",
     `Cannot create writable layer "${name}": the name is taken; choose another, or remove it with "strata rm ${name}"`,
-    { kind: "mount", name },
+    { kind: "writable layer", name },
   );
 }

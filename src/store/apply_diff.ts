@@ -4,7 +4,8 @@
  *
  * @module
  */
-import { type MountRecord, parseMountName } from "../metadata/mounts.ts";
+import type { MountRecord } from "../metadata/mounts.ts";
+import { throwIfAborted } from "../stream/signal.ts";
 import { ingest } from "../worker/ingest.ts";
 import { namingRoot, type StoreContext } from "./context.ts";
 import { mountTarget, unmountTarget } from "./mount.ts";
@@ -12,24 +13,25 @@ import { mountTarget, unmountTarget } from "./mount.ts";
 /** How a tar is applied. */
 export interface ApplyDiffOptions {
   /** Aborting changes nothing. */
+  /** Aborting changes nothing; once the tar is unpacked and checked, it is applied to its end. */
   readonly signal?: AbortSignal;
   /** Called with the bytes of the stream that were read since the last call. */
   readonly onProgress?: (bytes: number) => void;
 }
 
 /**
- * Applies a tar, compressed or not, and gives the bytes it brought. It is unpacked beside the layer first, so that a
- * bad archive changes nothing.
+ * Applies a tar, compressed or not, to the layer that `find` gives, and gives the bytes it brought. It is unpacked beside
+ * the layer first, so that a bad archive changes nothing.
  * @throws {StrataError} `NOT_FOUND`, `INVALID_ARCHIVE`, `LIMIT_EXCEEDED`, `NO_SPACE`, `LOCKED`, `ABORTED`
  */
 export async function applyDiff(
   context: StoreContext,
-  name: string,
+  find: () => MountRecord,
   request: ApplyDiffOptions & { readonly stream: ReadableStream<Uint8Array> },
 ): Promise<number> {
   try {
     context.dockerd.requireAbsent();
-    const record = context.mounts.read(parseMountName(name));
+    const record = find();
     return await namingRoot(context, () => applyTo(context, record, request));
   } catch (error) {
     // Who takes a stream owns it, also when it never came to be read.
@@ -50,6 +52,7 @@ async function applyTo(
   const { ownership } = driver.capabilities;
   const source = { kind: "stream", stream } as const;
   const { diffId, changeset } = await ingest(pool, { source, dir, ownership, limits: settings.limits, ...options });
+  throwIfAborted(options.signal);
   const target = await mountTarget(context, { kind: "writable", record }, {});
   try {
     await pool.run("apply", { driver: driver.spec, dir, diffId, changeset, target });

@@ -11,19 +11,52 @@ import type { StoreContext } from "./context.ts";
 import type { MountTarget } from "./mount.ts";
 import { cacheIdOf, parentOf } from "./target.ts";
 
-/** The paths that differ between a layer and its parent, or another layer; sorted bytewise. */
-export function changes(context: StoreContext, target: MountTarget, from?: MountTarget): Promise<Change[]> {
-  return context.pool.run("changes", comparison(context, target, from));
+/** How two layers are compared. */
+export interface CompareOptions {
+  /** When it fires, the comparison fails with `ABORTED`. */
+  readonly signal?: AbortSignal;
 }
 
-/** Bytes of the added and changed files, hard links once. */
-export function diffSize(context: StoreContext, target: MountTarget, from?: MountTarget): Promise<number> {
-  return context.pool.run("diffSize", comparison(context, target, from));
+/** A comparison of a layer. */
+export interface Comparison extends CompareOptions {
+  /** With what; absent: with the layer's parent. */
+  readonly from?: MountTarget | undefined;
 }
 
-/** The difference as a layer's tar: sorted, the same bytes for the same trees. Computed in a thread. */
-export function diff(context: StoreContext, target: MountTarget, from?: MountTarget): ReadableStream<Uint8Array> {
-  return packStream(context.pool, comparison(context, target, from));
+/**
+ * The paths that differ between a layer and its parent, or another layer; sorted bytewise.
+ * @throws {StrataError} `ABORTED`
+ */
+export async function changes(
+  context: StoreContext,
+  target: MountTarget,
+  { from, ...options }: Comparison = {},
+): Promise<Change[]> {
+  return await context.pool.run("changes", comparison(context, target, from), options);
+}
+
+/**
+ * Bytes of the added and changed files, hard links once.
+ * @throws {StrataError} `ABORTED`
+ */
+export async function diffSize(
+  context: StoreContext,
+  target: MountTarget,
+  { from, ...options }: Comparison = {},
+): Promise<number> {
+  return await context.pool.run("diffSize", comparison(context, target, from), options);
+}
+
+/**
+ * The difference as a layer's tar: sorted, the same bytes for the same trees. Computed in a thread.
+ * @throws {StrataError} on the stream, `ABORTED`
+ */
+export function diff(
+  context: StoreContext,
+  target: MountTarget,
+  { from, ...options }: Comparison = {},
+): ReadableStream<Uint8Array> {
+  return packStream(context.pool, comparison(context, target, from), options);
 }
 
 function comparison(context: StoreContext, target: MountTarget, from: MountTarget | undefined): ChangesRequest {

@@ -18,7 +18,7 @@ export interface CommitOptions {
 
 /** Registers the changes of a writable layer, which stays as it is. */
 export async function commit(context: StoreContext, record: MountRecord, options: CommitOptions): Promise<Layer> {
-  const stream = diff(context, { kind: "writable", record });
+  const stream = diff(context, { kind: "writable", record }, options);
   return await register(context, stream, {
     ...options,
     ...(record.parent === undefined ? {} : { parent: record.parent }),

@@ -9,6 +9,7 @@ import type { Limits } from "../core/limits.ts";
 import type { Driver } from "../driver/driver.ts";
 import type { Durability } from "../host/durable.ts";
 import type { CatalogRecords } from "../metadata/catalog_records.ts";
+import type { Claims } from "../metadata/claims.ts";
 import type { DockerdGuard } from "../metadata/dockerd.ts";
 import type { Holds } from "../metadata/holds.ts";
 import type { ImageDb } from "../metadata/imagedb.ts";
@@ -35,6 +36,8 @@ export interface StoreContext {
   readonly images: ImageDb;
   readonly staging: StagingArea;
   readonly holds: Holds;
+  /** What this and other processes are making or removing now. */
+  readonly claims: Claims;
   readonly handles: Handles;
   readonly pool: WorkerPool;
   readonly settings: StoreSettings;

@@ -1,15 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Making a writable layer.
+ * Making a writable layer. moby, layer/layer_store.go, `CreateRWLayer`.
+ *
+ *   layers of the parent ◀─ <mount id>-init, if there is an init function ◀─ <mount id>
+ *
+ * What the init function does becomes a layer of its own below the writable one, so that it is no change of it. The data
+ * of both comes first, then the record (I1). When anything fails, neither is left.
  *
  * @module
  */
 import type { ChainId } from "../core/digest.ts";
 import { StrataError } from "../core/errors.ts";
-import { randomCacheId } from "../core/ids.ts";
+import { type CacheId, parseCacheId, randomCacheId } from "../core/ids.ts";
+import { CHAIN_DEPTH_MAX } from "../core/limits.ts";
+import { directoryClaim } from "../metadata/claims.ts";
 import { type MountName, type MountRecord, parseMountName } from "../metadata/mounts.ts";
-import { namingRoot, type StoreContext, underLock } from "./context.ts";
-import { RWLayer } from "./rw_layer.ts";
+import { throwIfAborted } from "../stream/signal.ts";
+import { recordsOf } from "./chains.ts";
+import { namingRoot, type StoreContext, syncUnlessVolatile, underLock } from "./context.ts";
+import { HeldLayers } from "./held_layers.ts";
+import type { RWLayer } from "./rw_layer.ts";
 
 /** How a writable layer is made. */
 export interface CreateRWLayerOptions {
@@ -17,14 +27,23 @@ export interface CreateRWLayerOptions {
   readonly parent?: ChainId;
   /** SELinux label of its mounts. */
   readonly mountLabel?: string;
+  /**
+   * Prepares the tree at a path, such as a container's mount points. What it does shows in the writable layer's tree, and
+   * never in its changes, size or tar.
+   */
+  readonly initFunction?: (path: string) => void | Promise<void>;
   /** The driver's options, `size` among them where quotas work. */
   readonly storageOptions?: Readonly<Record<string, string>>;
+  /** Aborting leaves nothing behind. */
+  readonly signal?: AbortSignal;
 }
 
 /**
- * Makes a writable layer: its data first, then its record (I1).
+ * Makes a writable layer.
  * @throws {StrataError} `CONFLICT` when the name is taken, `INVALID_ARGUMENT` for one that cannot be used, `NOT_FOUND` for
- *   the parent, `LOCKED`
+ *   the parent, `MAX_DEPTH` when that is deeper than a chain can be, `NOT_SUPPORTED` for a storage option, `NO_SPACE`,
+ *   `LOCKED`, `ABORTED`
+ * @throws whatever the init function throws
  */
 export async function createRWLayer(
   context: StoreContext,
@@ -34,42 +53,103 @@ export async function createRWLayer(
   context.dockerd.requireAbsent();
   const record = recordFor(parseMountName(name), options);
   requireFree(context, record.name);
-  return await namingRoot(context, () => create(context, record));
+  throwIfAborted(options.signal);
+  return await namingRoot(context, () => create(context, record, options));
 }
 
-async function create(context: StoreContext, record: MountRecord): Promise<RWLayer> {
-  const { driver, layerDb, pool } = context;
-  const parent = record.parent === undefined ? undefined : layerDb.read(record.parent).cacheId;
-  if (record.parent !== undefined) context.holds.add(record.parent);
+async function create(
+  context: StoreContext,
+  record: MountRecord,
+  { parent, initFunction, signal }: CreateRWLayerOptions,
+): Promise<RWLayer> {
+  const { driver, layerDb, mounts } = context;
+  using held = new HeldLayers(context);
+  // Until the record is there, the directories are garbage for gc.
+  using _claim = context.claims.tryTake(directoryClaim(record.mountId));
+  if (parent !== undefined) held.add(parent);
   try {
-    await pool.run("createReadWrite", {
-      driver: driver.spec,
-      id: record.mountId,
-      parent,
-      options: driverOptions(record),
-    });
+    const below = parent === undefined ? undefined : usableParent(context, parent);
+    if (initFunction !== undefined) await makeInit(context, record, { below, initFunction, signal });
+    await createReadWrite(context, { id: record.mountId, parent: record.initId ?? below, options: record, signal });
+    await syncUnlessVolatile(context, { fileSystems: [driver.locate(record.mountId).dir], home: driver.spec });
     await underLock(context, (lock) => {
-      if (record.parent !== undefined) layerDb.read(record.parent);
-      context.mounts.create(lock, record);
-    });
+      if (parent !== undefined) layerDb.read(parent);
+      mounts.create(lock, record);
+    }, signal);
   } catch (error) {
-    await driver.remove(record.mountId);
+    // Data without a record is garbage (I1): a failure to remove it must not hide why it was to be removed.
+    const ids = [record.mountId, record.initId].filter((id) => id !== undefined);
+    await Promise.allSettled(ids.map((id) => driver.remove(id)));
     throw error;
-  } finally {
-    if (record.parent !== undefined) context.holds.remove(record.parent);
   }
-  return new RWLayer(record);
+  return context.handles.retainRW(record);
 }
 
 function recordFor(name: MountName, options: CreateRWLayerOptions): MountRecord {
-  return { name, mountId: randomCacheId(), created: new Date().toISOString(), ...options };
-}
-
-function driverOptions({ mountLabel, storageOptions }: MountRecord) {
+  const { parent, mountLabel, storageOptions, initFunction } = options;
+  const mountId = randomCacheId();
   return {
+    name,
+    mountId,
+    ...(initFunction === undefined ? {} : { initId: parseCacheId(`${mountId}-init`) }),
+    ...(parent === undefined ? {} : { parent }),
+    created: new Date().toISOString(),
     ...(mountLabel === undefined ? {} : { mountLabel }),
     ...(storageOptions === undefined ? {} : { storageOptions }),
   };
+}
+
+/** Chains that another tool made may be deeper than one can be mounted with two layers more on top. */
+function usableParent(context: StoreContext, parent: ChainId): CacheId | undefined {
+  const chain = recordsOf(context, parent);
+  if (chain.length <= CHAIN_DEPTH_MAX) return chain[0]?.cacheId;
+  throw new StrataError(
+    "MAX_DEPTH",
+    `Cannot create a writable layer on ${parent}: it has ${chain.length} layers, and ${CHAIN_DEPTH_MAX} is the most; ` +
+      "merge some first",
+    { depth: chain.length, depthMax: CHAIN_DEPTH_MAX },
+  );
+}
+
+interface InitRequest {
+  readonly below: CacheId | undefined;
+  readonly initFunction: (path: string) => void | Promise<void>;
+  readonly signal: AbortSignal | undefined;
+}
+
+async function makeInit(
+  context: StoreContext,
+  record: MountRecord,
+  { below, initFunction, signal }: InitRequest,
+): Promise<void> {
+  const { driver } = context;
+  const { initId } = record;
+  if (initId === undefined) return;
+  await createReadWrite(context, { id: initId, parent: below, options: record, signal });
+  const path = await driver.get(initId);
+  try {
+    await initFunction(path);
+  } finally {
+    await driver.put(initId);
+  }
+}
+
+interface ReadWriteRequest {
+  readonly id: CacheId;
+  readonly parent: CacheId | undefined;
+  readonly options: Pick<MountRecord, "mountLabel" | "storageOptions">;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** In a thread: the vfs driver copies the whole tree of the parent. */
+async function createReadWrite(context: StoreContext, request: ReadWriteRequest): Promise<void> {
+  const { id, parent, options: { mountLabel, storageOptions }, signal } = request;
+  const options = {
+    ...(mountLabel === undefined ? {} : { mountLabel }),
+    ...(storageOptions === undefined ? {} : { storageOptions }),
+  };
+  const stopping = signal === undefined ? {} : { signal, whenAborted: "wait" } as const;
+  await context.pool.run("createReadWrite", { driver: context.driver.spec, id, parent, options }, stopping);
 }
 
 /** The record is created exclusively; this only spares a tree that would be thrown away. */

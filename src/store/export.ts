@@ -8,6 +8,8 @@ import type { ChainId, DiffId } from "../core/digest.ts";
 import { DigestWriter } from "../core/digest.ts";
 import { isStrataError, StrataError } from "../core/errors.ts";
 import type { LayerLocation } from "../driver/driver.ts";
+import { streamOf } from "../stream/pipe.ts";
+import { abortable } from "../stream/signal.ts";
 import { rebuildArchive } from "../worker/archive.ts";
 import { LayerContents } from "../worker/layer_contents.ts";
 import { locationsOf, recordsOf } from "./chains.ts";
@@ -41,19 +43,15 @@ export function exportSource(context: StoreContext, chainId: ChainId): ExportSou
 /**
  * The layer's tar. Every file's content is checked as it passes and the whole at the end: a layer that was damaged
  * makes the stream fail, it never ends cleanly with other bytes.
+ * @throws {StrataError} `NOT_FOUND`, `CORRUPT`; on the stream, `CORRUPT` and, once the signal fires, `ABORTED`
  */
-export function exportLayer(context: StoreContext, chainId: ChainId): ReadableStream<Uint8Array> {
-  const chunks = verifiedChunks(context, exportSource(context, chainId));
-  return new ReadableStream({
-    async pull(controller) {
-      const next = await chunks.next();
-      if (next.done) controller.close();
-      else controller.enqueue(next.value);
-    },
-    async cancel() {
-      await chunks.return(undefined);
-    },
-  }, { highWaterMark: 0 });
+export function exportLayer(
+  context: StoreContext,
+  chainId: ChainId,
+  { signal }: { readonly signal?: AbortSignal } = {},
+): ReadableStream<Uint8Array> {
+  const source = exportSource(context, chainId);
+  return streamOf(() => abortable(verifiedChunks(context, source), signal));
 }
 
 async function* verifiedChunks({ driver }: StoreContext, source: ExportSource): AsyncGenerator<Uint8Array> {

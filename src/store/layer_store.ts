@@ -9,27 +9,35 @@
  */
 import type { Change } from "../changeset/change.ts";
 import type { ChainId } from "../core/digest.ts";
+import type { CacheId } from "../core/ids.ts";
+import type { StatusRow } from "../driver/driver.ts";
 import type { LayerListing } from "../metadata/layerdb.ts";
-import { type MountListing, parseMountName } from "../metadata/mounts.ts";
+import { type MountListing, type MountRecord, parseMountName } from "../metadata/mounts.ts";
 import { applyDiff, type ApplyDiffOptions } from "./apply_diff.ts";
 import { Catalog } from "./catalog.ts";
-import { changes, diff, diffSize } from "./changes.ts";
+import { changes, type CompareOptions, diff, diffSize } from "./changes.ts";
+import { checksumForGraphId, type ChecksumForGraphIdOptions, type LayerChecksum } from "./checksum_for_graph_id.ts";
+import { cleanup, type CleanupReport } from "./cleanup.ts";
 import { commit, type CommitOptions } from "./commit.ts";
 import type { StoreContext } from "./context.ts";
 import { createRWLayer, type CreateRWLayerOptions } from "./create_rw_layer.ts";
 import { exportLayer } from "./export.ts";
+import { fsck, type FsckOptions, type FsckReport } from "./fsck.ts";
+import { collectGarbage, type GcOptions, type GcReport } from "./gc.ts";
+import { HeldLayers } from "./held_layers.ts";
 import { inspect, type Inspection } from "./inspect.ts";
 import { type StoreInfo, storeInfo } from "./info.ts";
-import type { DeletedLayer, Layer } from "./layer.ts";
+import { allViews, type DeletedLayer, type Layer, type LayerView, type TarStreamOptions } from "./layer.ts";
 import { listMounts, type MountedTarget } from "./list_mounts.ts";
 import { type MountOptions, mountTarget, type UnmountOptions, unmountTarget } from "./mount.ts";
 import { openContext, type OpenOptions } from "./open.ts";
-import { register, type RegisterOptions } from "./register.ts";
+import { register, type RegisterOptions, type RegisterWithDescriptorOptions } from "./register.ts";
+import { registerByGraphId, type RegisterByGraphIdOptions } from "./register_by_graph_id.ts";
 import { release } from "./release.ts";
 import { releaseRWLayer, type ReleaseRWLayerOptions } from "./release_rw_layer.ts";
-import { RWLayer } from "./rw_layer.ts";
+import type { RWLayer } from "./rw_layer.ts";
 import { resolveChain, resolveTarget, type Target } from "./target.ts";
-import { type Verification, verify } from "./verify.ts";
+import { type Verification, verify, type VerifyOptions } from "./verify.ts";
 
 /**
  * An open store. Many processes may have the same one open. Dispose of it to end its threads and drop its handles; no
@@ -76,11 +84,39 @@ export class LayerStore implements AsyncDisposable {
   }
 
   /**
+   * Registers a layer as {@link LayerStore.register} does, and keeps with it how a registry's manifest describes it.
+   * @throws {StrataError} as {@link LayerStore.register}
+   */
+  registerWithDescriptor(stream: ReadableStream<Uint8Array>, options: RegisterWithDescriptorOptions): Promise<Layer> {
+    return register(this.#context, stream, options);
+  }
+
+  /**
+   * Registers a directory of the driver as a layer, when the tar-split beside it gives the layer's tar back.
+   * @param graphId the directory's name
+   * @throws {StrataError} `INVALID_ARGUMENT`, `NOT_FOUND` (the parent, the directory), `MAX_DEPTH`, `DIGEST_MISMATCH`,
+   *   `CORRUPT` when tar-split and tree do not fit, `CONFLICT` when the directory is another layer's, `NO_SPACE`, `LOCKED`,
+   *   `ABORTED`
+   */
+  registerByGraphId(graphId: string, options: RegisterByGraphIdOptions): Promise<Layer> {
+    return registerByGraphId(this.#context, graphId, options);
+  }
+
+  /**
+   * What {@link LayerStore.registerByGraphId} is to be told of a directory of the driver: it is packed for that once.
+   * @throws {StrataError} `INVALID_ARGUMENT`, `NOT_FOUND`, `NO_SPACE`, `IO`, `ABORTED`
+   */
+  checksumForGraphId(graphId: string, options: ChecksumForGraphIdOptions): Promise<LayerChecksum> {
+    return checksumForGraphId(this.#context, graphId, options);
+  }
+
+  /**
    * A new handle of a layer.
    * @throws {StrataError} `NOT_FOUND`; `CORRUPT` naming the file and the remedy
    */
   get(chainId: ChainId): Layer {
-    return this.#context.handles.retain(this.#context.layerDb.read(chainId));
+    using held = new HeldLayers(this.#context);
+    return this.#context.handles.retain(held.read(chainId));
   }
 
   /** All layers on disk, and what is damaged. No handles are made. */
@@ -89,29 +125,47 @@ export class LayerStore implements AsyncDisposable {
   }
 
   /**
-   * Takes a handle back, and deletes the layers that nothing needs any more: what is returned, top first.
-   * @throws {StrataError} `NOT_RETAINED` for a handle that was released before
+   * Views of all layers that can be used. They are no handles: they keep nothing, and to release one is `NOT_RETAINED`.
+   * @throws {StrataError} only when the records' directory itself cannot be read
    */
-  release(layer: Layer): Promise<DeletedLayer[]> {
-    return release(this.#context, layer);
+  map(): Map<ChainId, LayerView> {
+    return allViews(this.#context);
+  }
+
+  /**
+   * Takes a handle back, and deletes the layers that nothing needs any more: what is returned, top first. For a layer
+   * that is not in the store any more, nothing happens.
+   * @throws {StrataError} `NOT_RETAINED` for a handle that was released before, for one of another store, and for a view;
+   *   `LOCKED`
+   */
+  async release(layer: LayerView): Promise<DeletedLayer[]> {
+    const { handles, layerDb } = this.#context;
+    if (layerDb.has(layer.chainId)) return await release(this.#context, layer);
+    handles.forget(layer);
+    return [];
   }
 
   /**
    * The layer's tar, byte for byte what was registered. The stream fails, rather than end, when that cannot be.
-   * @throws {StrataError} `NOT_FOUND`; on the stream, `CORRUPT`
+   * @throws {StrataError} `NOT_FOUND`; on the stream, `CORRUPT`, `ABORTED`
    */
-  export(chainId: ChainId): ReadableStream<Uint8Array> {
-    return exportLayer(this.#context, chainId);
+  export(chainId: ChainId, options: TarStreamOptions = {}): ReadableStream<Uint8Array> {
+    return exportLayer(this.#context, chainId, options);
   }
 
-  /** Whether a layer can still be given back byte for byte. */
-  verify(chainId: ChainId): Promise<Verification> {
-    return verify(this.#context, chainId);
+  /**
+   * Whether a layer can still be given back byte for byte.
+   * @throws {StrataError} `ABORTED`
+   */
+  verify(chainId: ChainId, options: VerifyOptions = {}): Promise<Verification> {
+    return verify(this.#context, chainId, options);
   }
 
   /**
    * Makes a writable layer.
-   * @throws {StrataError} `CONFLICT`, `INVALID_ARGUMENT` (the name), `NOT_FOUND` (the parent), `NOT_SUPPORTED`
+   * @throws {StrataError} `CONFLICT`, `INVALID_ARGUMENT` (the name), `NOT_FOUND` (the parent), `MAX_DEPTH`, `NOT_SUPPORTED`,
+   *   `NO_SPACE`, `LOCKED`, `ABORTED`
+   * @throws whatever the init function throws
    */
   createRWLayer(name: string, options: CreateRWLayerOptions = {}): Promise<RWLayer> {
     return createRWLayer(this.#context, name, options);
@@ -122,7 +176,15 @@ export class LayerStore implements AsyncDisposable {
    * @throws {StrataError} `NOT_FOUND`, `CORRUPT`
    */
   getRWLayer(name: string): RWLayer {
-    return new RWLayer(this.#context.mounts.read(parseMountName(name)));
+    return this.#context.handles.retainRW(this.#context.mounts.read(parseMountName(name)));
+  }
+
+  /**
+   * Name of a writable layer's directory inside the driver.
+   * @throws {StrataError} `NOT_FOUND`, `CORRUPT`
+   */
+  getMountId(name: string): CacheId {
+    return this.#context.mounts.read(parseMountName(name)).mountId;
   }
 
   /** All writable layers, and what is damaged. */
@@ -131,11 +193,14 @@ export class LayerStore implements AsyncDisposable {
   }
 
   /**
-   * Removes a writable layer with its changes, and the layers that nothing needs after it, which are returned.
-   * @throws {StrataError} `NOT_FOUND`; `IN_USE` when it is mounted
+   * Gives a handle back; with the last one of this process, the writable layer goes with its changes, and so do the layers
+   * that nothing needs after it, which are returned. By name, it goes whatever handles there are. When that fails, the
+   * handle is as it was.
+   * @throws {StrataError} `NOT_RETAINED` for a handle that was given back before, while the layer is there; `NOT_FOUND` for
+   *   a name; `IN_USE` when it is mounted; `LOCKED`
    */
-  async releaseRWLayer(name: string, options: ReleaseRWLayerOptions = {}): Promise<DeletedLayer[]> {
-    return await releaseRWLayer(this.#context, parseMountName(name), options);
+  async releaseRWLayer(layer: RWLayer | string, options: ReleaseRWLayerOptions = {}): Promise<DeletedLayer[]> {
+    return await releaseRWLayer(this.#context, layer, options);
   }
 
   /**
@@ -185,19 +250,28 @@ export class LayerStore implements AsyncDisposable {
     return listMounts(this.#context);
   }
 
-  /** What a layer changes of its parent, or of the layer `from`; sorted bytewise. */
-  async changes(ref: string, from?: string): Promise<Change[]> {
-    return await changes(this.#context, this.resolve(ref), this.#reference(from));
+  /**
+   * What a layer changes of its parent, or of the layer `from`; sorted bytewise.
+   * @throws {StrataError} `NOT_FOUND`, `AMBIGUOUS`, `ABORTED`
+   */
+  async changes(ref: string, from?: string, options: CompareOptions = {}): Promise<Change[]> {
+    return await changes(this.#context, this.resolve(ref), { ...options, from: this.#reference(from) });
   }
 
-  /** Bytes of the files that a layer adds or changes. */
-  async diffSize(ref: string, from?: string): Promise<number> {
-    return await diffSize(this.#context, this.resolve(ref), this.#reference(from));
+  /**
+   * Bytes of the files that a layer adds or changes.
+   * @throws {StrataError} `NOT_FOUND`, `AMBIGUOUS`, `ABORTED`
+   */
+  async diffSize(ref: string, from?: string, options: CompareOptions = {}): Promise<number> {
+    return await diffSize(this.#context, this.resolve(ref), { ...options, from: this.#reference(from) });
   }
 
-  /** The change as a layer's tar: the same bytes for the same trees, on every driver and runtime. */
-  diff(ref: string, from?: string): ReadableStream<Uint8Array> {
-    return diff(this.#context, this.resolve(ref), this.#reference(from));
+  /**
+   * The change as a layer's tar: the same bytes for the same trees, on every driver and runtime.
+   * @throws {StrataError} `NOT_FOUND`, `AMBIGUOUS`; on the stream, `ABORTED`
+   */
+  diff(ref: string, from?: string, options: CompareOptions = {}): ReadableStream<Uint8Array> {
+    return diff(this.#context, this.resolve(ref), { ...options, from: this.#reference(from) });
   }
 
   /**
@@ -205,7 +279,8 @@ export class LayerStore implements AsyncDisposable {
    * @throws {StrataError} `NOT_FOUND`, `INVALID_ARCHIVE`, `LIMIT_EXCEEDED`, `NO_SPACE`, `ABORTED`
    */
   applyDiff(name: string, stream: ReadableStream<Uint8Array>, options: ApplyDiffOptions = {}): Promise<number> {
-    return applyDiff(this.#context, name, { ...options, stream });
+    const find = (): MountRecord => this.#context.mounts.read(parseMountName(name));
+    return applyDiff(this.#context, find, { ...options, stream });
   }
 
   /**
@@ -214,6 +289,42 @@ export class LayerStore implements AsyncDisposable {
    */
   async commit(name: string, options: CommitOptions = {}): Promise<Layer> {
     return await commit(this.#context, this.#context.mounts.read(parseMountName(name)), options);
+  }
+
+  /**
+   * Finishes deletions that were cut short, by this store or by Docker. When nothing of this store is mounted, the driver
+   * lets go of all that is mounted below its home.
+   * @throws {StrataError} `LOCKED`; `IO` when something stays mounted
+   */
+  cleanup(): Promise<CleanupReport> {
+    return cleanup(this.#context);
+  }
+
+  /** What the driver tells of itself and of the file system below it. */
+  driverStatus(): readonly StatusRow[] {
+    return this.#context.driver.status();
+  }
+
+  /** The driver's name, such as `overlay2`. */
+  get driverName(): string {
+    return this.#context.driver.spec.name;
+  }
+
+  /**
+   * Removes what nothing needs and what ended processes left, or says what would go. A failure to remove one thing is part
+   * of the report.
+   * @throws {StrataError} `LOCKED`
+   */
+  gc(options: GcOptions = {}): Promise<GcReport> {
+    return collectGarbage(this.#context, options);
+  }
+
+  /**
+   * Looks for damage in all of the store, and puts right what it is asked to. Damage is a result, not an error.
+   * @throws {StrataError} `ABORTED`; with a repair, `LOCKED`, `NOT_PERMITTED`, `NO_SPACE`
+   */
+  fsck(options: FsckOptions = {}): Promise<FsckReport> {
+    return fsck(this.#context, options);
   }
 
   /** What the store is and what it can do here. */

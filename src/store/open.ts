@@ -11,6 +11,7 @@ import { fromOsError } from "../host/errno.ts";
 import { ensureDir, realPath } from "../host/files.ts";
 import { effectiveUser } from "../host/process.ts";
 import { CatalogRecords } from "../metadata/catalog_records.ts";
+import { Claims } from "../metadata/claims.ts";
 import { DockerdGuard } from "../metadata/dockerd.ts";
 import { Holds } from "../metadata/holds.ts";
 import { ImageDb } from "../metadata/imagedb.ts";
@@ -23,6 +24,8 @@ import { LOCK_TIMEOUT_MS } from "../metadata/write_lock.ts";
 import { WorkerPool } from "../worker/pool.ts";
 import type { StoreContext } from "./context.ts";
 import { Handles } from "./handles.ts";
+import { Layer } from "./layer.ts";
+import { RWLayer } from "./rw_layer.ts";
 
 /** How a store is opened. */
 export interface OpenOptions {
@@ -72,7 +75,7 @@ export async function openContext(options: OpenOptions, environment = process.en
   const durability = options.durability ?? "full";
   const layout = new StoreLayout(root, spec.name);
   const holds = new Holds(layout, { mayWrite: () => dockerd.find() === undefined });
-  return {
+  const context: StoreContext = {
     layout,
     dockerd,
     driver: openDriver(spec),
@@ -84,7 +87,11 @@ export async function openContext(options: OpenOptions, environment = process.en
     images: new ImageDb(layout, { durability }),
     staging: new StagingArea(layout),
     holds,
-    handles: new Handles(holds),
+    claims: new Claims(layout),
+    handles: new Handles(holds, {
+      layer: (record) => new Layer(context, record),
+      rwLayer: (record) => new RWLayer(context, record),
+    }),
     pool: new WorkerPool(),
     settings: {
       durability,
@@ -92,6 +99,7 @@ export async function openContext(options: OpenOptions, environment = process.en
       limits: { ...DEFAULT_LIMITS, ...options.limits },
     },
   };
+  return context;
 }
 
 function makeRoot(path: string): string {

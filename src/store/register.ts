@@ -4,10 +4,11 @@
  *
  * @module
  */
+import type { LayerDescriptor } from "../core/descriptor.ts";
 import type { ChainId, DiffId, Digest } from "../core/digest.ts";
 import type { StoreContext } from "./context.ts";
 import type { Layer } from "./layer.ts";
-import { takeIn } from "./take_in.ts";
+import { takeIn, type TakeInProgress } from "./take_in.ts";
 
 /** How a layer is registered. */
 export interface RegisterOptions {
@@ -17,24 +18,47 @@ export interface RegisterOptions {
   readonly expectedDiffId?: DiffId;
   /** Refuse the layer unless the bytes as given have this digest, and this size in bytes. */
   readonly expectedBlob?: { readonly digest: Digest; readonly sizeBytes?: number };
+  /**
+   * What becomes of a layer that is here already: it is read and compared, and replaced when it is damaged (`verify`, the
+   * default); or its record is trusted, and with `expectedDiffId` the stream is cancelled unread.
+   */
+  readonly existing?: "verify" | "trust";
   /** Aborting leaves nothing behind. */
   readonly signal?: AbortSignal;
-  /** Called with the bytes of the stream that were read since the last call. */
-  readonly onProgress?: (bytes: number) => void;
+  /** Called with what has happened since the last call; it must not throw. */
+  readonly onProgress?: (event: RegisterProgress) => void;
+}
+
+/**
+ * What happens to a layer that is registered: `read` again and again, then `unpacked`, then `sealed` unless the layer is
+ * here already, then `committed`.
+ */
+export type RegisterProgress = TakeInProgress;
+
+/** How a layer is registered that a registry's manifest describes. */
+export interface RegisterWithDescriptorOptions extends RegisterOptions {
+  /** Kept with the layer, unless it is here already. It is not compared with the bytes: that is `expectedBlob`'s part. */
+  readonly descriptor: LayerDescriptor;
 }
 
 /** Registers a layer from its tar, compressed or not. The stream is read to its end, or cancelled. */
 export async function register(
   context: StoreContext,
   stream: ReadableStream<Uint8Array>,
-  options: RegisterOptions,
+  options: RegisterOptions & Partial<RegisterWithDescriptorOptions>,
 ): Promise<Layer> {
-  const { parent, signal, onProgress, ...expected } = options;
+  const { parent, existing, signal, onProgress, expectedDiffId, expectedBlob, descriptor } = options;
   const request = {
-    layers: [{ source: { kind: "stream", stream }, ...expected } as const],
+    layers: [{
+      source: { kind: "stream", stream } as const,
+      ...(expectedDiffId === undefined ? {} : { expectedDiffId }),
+      ...(expectedBlob === undefined ? {} : { expectedBlob }),
+      ...(descriptor === undefined ? {} : { descriptor }),
+    }],
     parent,
+    ...(existing === undefined ? {} : { existing }),
     ...(signal === undefined ? {} : { signal }),
-    ...(onProgress === undefined ? {} : { onProgress: (_layer: number, bytes: number) => onProgress(bytes) }),
+    ...(onProgress === undefined ? {} : { onProgress: (_: number, event: RegisterProgress) => onProgress(event) }),
   };
   return await takeIn(context, request, ([record]) => {
     if (record === undefined) throw new Error("Cannot register a layer: taking it in gave no record");

@@ -5,7 +5,7 @@
  * @module
  */
 import type { ChainId } from "../core/digest.ts";
-import { isStrataError, type StrataError } from "../core/errors.ts";
+import { hasCode, isStrataError, type StrataError } from "../core/errors.ts";
 import type { StoreContext } from "./context.ts";
 import { damaged, exportSource } from "./export.ts";
 
@@ -14,14 +14,28 @@ export type Verification =
   | { readonly chainId: ChainId; readonly state: "ok" }
   | { readonly chainId: ChainId; readonly state: "bad"; readonly path: string; readonly error: StrataError };
 
-/** Rebuilds a layer's tar in a thread, and compares its digest. Damage is a result, not an error. */
-export async function verify(context: StoreContext, chainId: ChainId): Promise<Verification> {
+/** How a layer is verified. */
+export interface VerifyOptions {
+  /** When it fires, the verification fails with `ABORTED`. */
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Rebuilds a layer's tar in a thread, and compares its digest. Damage is a result, not an error.
+ * @throws {StrataError} `ABORTED`
+ */
+export async function verify(
+  context: StoreContext,
+  chainId: ChainId,
+  options: VerifyOptions = {},
+): Promise<Verification> {
   try {
     const { diffId, stack, tarSplitPath } = exportSource(context, chainId);
-    const actual = await context.pool.run("verify", { driver: context.driver.spec, tarSplitPath, stack });
+    const actual = await context.pool.run("verify", { driver: context.driver.spec, tarSplitPath, stack }, options);
     if (actual === diffId) return { chainId, state: "ok" };
     return bad(chainId, damaged(chainId, `its archive is ${actual} now, and was ${diffId}`));
   } catch (error) {
+    if (hasCode(error, "ABORTED")) throw error;
     return bad(chainId, isStrataError(error) && error.code === "NOT_FOUND" ? error : damaged(chainId, error));
   }
 }

@@ -43,9 +43,14 @@ export async function* abortable<T>(source: AsyncIterable<T>, signal: AbortSigna
   }
 }
 
-/** Not `Promise.race`: that would leave a reaction on a long-lived promise for every item. */
-function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+/**
+ * What the work gives, or `ABORTED` as soon as the signal fires; the work itself goes on, and its end is not waited for.
+ * Not `Promise.race`: that would leave a reaction on a long-lived promise for every item.
+ * @throws {StrataError} `ABORTED`
+ */
+export function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
+    if (signal.aborted) reject(abortedError(signal));
     const onAbort = () => reject(abortedError(signal));
     signal.addEventListener("abort", onAbort, { once: true });
     work.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));

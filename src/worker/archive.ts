@@ -6,6 +6,7 @@
  */
 import { type Digest, DigestWriter } from "../core/digest.ts";
 import { assemble, type ContentSource } from "../tarsplit/assemble.ts";
+import type { AbortFlag } from "./abort_flag.ts";
 import { tarSplitBatches } from "./tar_split_file.ts";
 
 /**
@@ -16,9 +17,19 @@ export async function* rebuildArchive(tarSplitPath: string, contents: ContentSou
   for await (const batch of tarSplitBatches(tarSplitPath)) yield* assemble(batch, contents);
 }
 
-/** Digest of the archive as it would be given back now. */
-export async function archiveDigest(tarSplitPath: string, contents: ContentSource): Promise<Digest> {
+/**
+ * Digest of the archive as it would be given back now.
+ * @throws {StrataError} `CORRUPT` when the tar-split file or a content is damaged, `ABORTED` once the flag is up
+ */
+export async function archiveDigest(
+  tarSplitPath: string,
+  contents: ContentSource,
+  abort?: AbortFlag,
+): Promise<Digest> {
   const digest = new DigestWriter();
-  for await (const chunk of rebuildArchive(tarSplitPath, contents)) digest.update(chunk);
+  for await (const chunk of rebuildArchive(tarSplitPath, contents)) {
+    abort?.check();
+    digest.update(chunk);
+  }
   return digest.finish();
 }

@@ -5,7 +5,9 @@
  * @module
  */
 import { changes, diffSize, pack } from "./jobs/changes.ts";
+import { checksum } from "./jobs/checksum.ts";
 import { decode } from "./jobs/decode.ts";
+import { hash } from "./jobs/hash.ts";
 import { packDirectory } from "./jobs/pack_directory.ts";
 import { apply, createReadWrite } from "./jobs/read_write.ts";
 import { seal } from "./jobs/seal.ts";
@@ -20,9 +22,11 @@ export type Report = (bytes: number) => void;
 export const JOBS = {
   apply,
   changes,
+  checksum,
   createReadWrite,
   decode,
   diffSize,
+  hash,
   pack,
   packDirectory,
   seal,

@@ -6,14 +6,21 @@
  */
 import { MessageChannel, type MessagePort } from "node:worker_threads";
 import { streamOf } from "../stream/pipe.ts";
+import { abortable } from "../stream/signal.ts";
 import { chunksFrom, stopChunks } from "./chunk_channel.ts";
 import type { ChangesRequest } from "./jobs/changes.ts";
 import type { PackDirectoryRequest, PackReport } from "./jobs/pack_directory.ts";
 import { WorkerPool } from "./pool.ts";
 
-/** A layer's changes; cancelling the stream ends the thread's work. */
-export function packStream(pool: WorkerPool, request: ChangesRequest): ReadableStream<Uint8Array> {
-  return streamOf(() => packedChunks((output) => pool.run("pack", { ...request, output }, { transfer: [output] })));
+/** A layer's changes; cancelling the stream, or the signal, ends the thread's work. */
+export function packStream(
+  pool: WorkerPool,
+  request: ChangesRequest,
+  { signal }: { readonly signal?: AbortSignal } = {},
+): ReadableStream<Uint8Array> {
+  const start = (output: MessagePort): Promise<void> =>
+    pool.run("pack", { ...request, output }, { transfer: [output] });
+  return streamOf(() => abortable(packedChunks(start), signal));
 }
 
 /** A directory of the host, in a thread that lives as long as the stream. */

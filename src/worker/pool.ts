@@ -7,6 +7,8 @@
  */
 import type { MessagePort, Transferable } from "node:worker_threads";
 import { StrataError } from "../core/errors.ts";
+import { orAborted, throwIfAborted } from "../stream/signal.ts";
+import { AbortFlag } from "./abort_flag.ts";
 import { Foreman } from "./foreman.ts";
 import type { JobName, JobRequest, JobResult, Report } from "./job_map.ts";
 import type { Answer, Order } from "./thread.ts";
@@ -18,6 +20,13 @@ export interface RunOptions {
   readonly transfer?: readonly Transferable[];
   /** Called with what the job reports. */
   readonly onReport?: Report;
+  /** Once it fires, the job is told to stop, and the caller gets `ABORTED`. */
+  readonly signal?: AbortSignal;
+  /**
+   * Whether the caller gets it at once (the default), or when the job has stopped: needed where the job writes, and the
+   * caller is to remove that.
+   */
+  readonly whenAborted?: "leave" | "wait";
 }
 
 interface Running {
@@ -35,18 +44,30 @@ export class WorkerPool implements AsyncDisposable {
 
   /**
    * Runs a job in a thread of its own.
-   * @throws {StrataError} what the job threw; `ABORTED` when the pool is closed, `IO` when the thread died
+   * @throws {StrataError} what the job threw; `ABORTED` when the signal fires or the pool is closed, `IO` when the thread
+   *   died
    */
-  async run<J extends JobName>(
-    job: J,
-    request: JobRequest<J>,
-    options: RunOptions = {},
-  ): Promise<JobResult<J>> {
+  async run<J extends JobName>(job: J, request: JobRequest<J>, options: RunOptions = {}): Promise<JobResult<J>> {
+    const { signal, whenAborted } = options;
+    if (signal === undefined) return await this.#run({ job, request }, options);
+    throwIfAborted(signal);
+    const flag = new AbortFlag();
+    const onAbort = (): void => flag.raise();
+    signal.addEventListener("abort", onAbort, { once: true });
+    try {
+      const running = this.#run<J>({ job, request, abort: flag.shared }, options);
+      return await (whenAborted === "wait" ? running : orAborted(running, signal));
+    } finally {
+      signal.removeEventListener("abort", onAbort);
+    }
+  }
+
+  async #run<J extends JobName>(order: Order, options: RunOptions): Promise<JobResult<J>> {
     if (this.#state === "closed") throw closed();
     const thread = this.#idle.pop() ?? this.#start();
     try {
       // What a job returns is what its type says: the thread runs the very same map.
-      return await thread.run({ job, request }, options) as JobResult<J>;
+      return await thread.run(order, options) as JobResult<J>;
     } finally {
       if (thread.alive) this.#idle.push(thread);
     }
@@ -122,19 +143,10 @@ class Thread {
 }
 
 function closed(): StrataError {
-  return new StrataError(
-    "ABORTED",
-    "Cannot finish the job: the store was closed meanwhile; open it again",
-    {},
-  );
+  return new StrataError("ABORTED", "Cannot finish the job: the store was closed meanwhile; open it again", {});
 }
 
 function died(cause?: Error): StrataError {
   const reason = cause === undefined ? "its thread has ended" : `its thread has ended (${cause.message})`;
-  return new StrataError(
-    "IO",
-    `Cannot finish the job: ${reason}; try again`,
-    {},
-    { cause },
-  );
+  return new StrataError("IO", `Cannot finish the job: ${reason}; try again`, {}, { cause });
 }

@@ -5,6 +5,7 @@
  * @module
  */
 import { type MessagePort, workerData } from "node:worker_threads";
+import { AbortFlag } from "./abort_flag.ts";
 import { type JobName, JOBS, type Report } from "./job_map.ts";
 import { publicForm, toWire, type WireError } from "./wire_error.ts";
 
@@ -12,6 +13,8 @@ import { publicForm, toWire, type WireError } from "./wire_error.ts";
 export interface Order {
   readonly job: JobName;
   readonly request: unknown;
+  /** An {@link AbortFlag}'s memory; absent: nobody will stop the job. */
+  readonly abort?: SharedArrayBuffer;
 }
 
 /** A thread's word on its job. */
@@ -24,9 +27,11 @@ export type Answer =
 const ACTIONS: Readonly<Record<JobName, string>> = {
   apply: "apply the layer",
   changes: "compare the layers",
+  checksum: "compute the layer's digest",
   createReadWrite: "make the writable layer",
   decode: "read the blob",
   diffSize: "compare the layers",
+  hash: "read the layer",
   pack: "pack the layer",
   packDirectory: "pack the directory",
   seal: "place the layer on those below",
@@ -43,15 +48,13 @@ port.on("message", (order: Order) => {
     (result) => port.postMessage({ type: "done", result } satisfies Answer),
     (error) => {
       const failure = publicForm(error, ACTIONS[order.job]);
-      port.postMessage(
-        { type: "failed", error: toWire(failure) } satisfies Answer,
-      );
+      port.postMessage({ type: "failed", error: toWire(failure) } satisfies Answer);
     },
   );
 });
 
 async function runJob(order: Order, report: Report): Promise<unknown> {
   // The pool pairs each job's name with its own request; the map's types cannot say so across a thread.
-  const job = JOBS[order.job] as (request: unknown, report: Report) => unknown;
-  return await job(order.request, report);
+  const job = JOBS[order.job] as (request: unknown, report: Report, abort: AbortFlag) => unknown;
+  return await job(order.request, report, new AbortFlag(order.abort));
 }

@@ -31,9 +31,9 @@ for (const driver of DRIVERS) {
       await using store = await scratch.open({ driver });
       const parent = await registerBase(store);
       const made = await store.createRWLayer("on-base", { parent });
-      assert.deepEqual([made.name, made.parent], ["on-base", parent]);
+      assert.deepEqual([made.name, made.parentChainId], ["on-base", parent]);
       await store.createRWLayer("alone");
-      assert.equal(store.getRWLayer("alone").parent, undefined);
+      assert.equal(store.getRWLayer("alone").parentChainId, undefined);
       assert.deepEqual([...store.rwLayers().mounts.keys()], ["alone", "on-base"]);
       await mounted(store, "on-base", (path) => {
         assert.equal(readFileSync(join(path, "link"), "utf8"), "hello\n");
@@ -132,7 +132,7 @@ for (const driver of DRIVERS) {
       });
       const tar = await bytesOf(store.diff("rw"));
       const layer = await store.commit("rw");
-      assert.equal(layer.parent, parent);
+      assert.equal(layer.parentChainId, parent);
       assert.deepEqual(await bytesOf(store.export(layer.chainId)), tar);
       assert.equal((await store.verify(layer.chainId)).state, "ok");
       assert.deepEqual(await mounted(store, layer.chainId, listing), before);

@@ -55,6 +55,39 @@ describe("a pool of threads", () => {
     await rejected;
   });
 
+  it("rejects a job at once when its signal fires, and uses the thread again only when that has ended", async () => {
+    await using pool = new WorkerPool();
+    const { request, ports, giveUp } = neverEnding();
+    const abort = new AbortController();
+    const running = pool.run("decode", request, { transfer: ports, signal: abort.signal });
+    await pool.run("sync", { dirs: [tmpdir()] });
+    abort.abort(new Error("enough"));
+    await assert.rejects(running, (error) => hasCode(error, "ABORTED") && /enough/.test(String(error.cause)));
+    await pool.run("sync", { dirs: [tmpdir()] });
+    giveUp();
+    await pool.run("sync", { dirs: [tmpdir()] });
+  });
+
+  it("rejects a job when it has stopped, where the caller asks for that", async () => {
+    await using pool = new WorkerPool();
+    const { request, ports, giveUp } = neverEnding();
+    const abort = new AbortController();
+    let state = "running" as "running" | "ended";
+    const options = { transfer: ports, signal: abort.signal, whenAborted: "wait" } as const;
+    const running = assert.rejects(pool.run("decode", request, options)).then(() => state = "ended");
+    abort.abort();
+    await pool.run("sync", { dirs: [tmpdir()] });
+    assert.equal(state, "running");
+    giveUp();
+    await running;
+  });
+
+  it("does not begin a job whose signal has fired", async () => {
+    await using pool = new WorkerPool();
+    const options = { signal: AbortSignal.abort() };
+    await assert.rejects(pool.run("sync", { dirs: [NOWHERE] }, options), (error) => hasCode(error, "ABORTED"));
+  });
+
   it("refuses jobs once it is disposed of", async () => {
     const pool = new WorkerPool();
     await pool[Symbol.asyncDispose]();

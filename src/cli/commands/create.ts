@@ -52,7 +52,7 @@ async function run(invocation: Invocation): Promise<void> {
     ...(Object.keys(storageOptions).length === 0 ? {} : { storageOptions }),
   });
   const { name, mountId, created } = layer;
-  await output.value(name, { name, parent: layer.parent ?? null, mountId, created: created ?? null });
+  await output.value(name, { name, parent: layer.parentChainId ?? null, mountId, created: created ?? null });
 }
 
 async function refuseUnsupported({ input }: Invocation): Promise<void> {

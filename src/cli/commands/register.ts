@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { RegisterOptions } from "../../../mod.ts";
+import type { RegisterOptions, RegisterProgress } from "../../../mod.ts";
 import { FILE_ARGUMENT, openArchive } from "../archives.ts";
 import type { CommandSpec } from "../command.ts";
 import { EXIT } from "../exit_codes.ts";
@@ -47,7 +47,9 @@ async function run(invocation: Invocation): Promise<void> {
   };
   const { stream, sizeBytes } = await openArchive(invocation);
   await using progress = await invocation.progress({ operation: "register", totalBytes: sizeBytes });
-  const onProgress = (bytes: number): void => progress.add(bytes);
+  const onProgress = (event: RegisterProgress): void => {
+    if (event.kind === "read") progress.add(event.bytes);
+  };
   const layer = await store.register(stream, { ...expected, signal, onProgress });
   await progress.succeed();
   await recordLayer(invocation, store, layer);

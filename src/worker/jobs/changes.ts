@@ -11,7 +11,9 @@ import type { Change } from "../../changeset/change.ts";
 import { packChanges } from "../../changeset/pack.ts";
 import { type Driver, type DriverSpec, stackOf } from "../../driver/driver.ts";
 import { openDriver } from "../../driver/registry.ts";
+import type { AbortFlag } from "../abort_flag.ts";
 import { ChunkSender } from "../chunk_channel.ts";
+import type { Report } from "../job_map.ts";
 import { publicForm } from "../wire_error.ts";
 
 /** Two layers to be compared. */
@@ -33,13 +35,17 @@ export function changes(request: ChangesRequest): Change[] {
   return openDriver(request.driver).changes(request.id, request.from);
 }
 
-/** Bytes of the added and changed files, hard links once: what Docker's naive driver calls the size of a diff. */
-export function diffSize(request: ChangesRequest): number {
+/**
+ * Bytes of the added and changed files, hard links once: what Docker's naive driver calls the size of a diff.
+ * @throws {StrataError} `ABORTED`
+ */
+export function diffSize(request: ChangesRequest, _report: Report, abort: AbortFlag): number {
   const driver = openDriver(request.driver);
   using now = driver.view(stackOf(driver, request.id));
   const seen = new Set<string>();
   let sizeBytes = 0;
   for (const { path, kind } of driver.changes(request.id, request.from)) {
+    abort.check();
     const stat = kind === "delete" ? undefined : now.stat(path);
     if (stat === undefined || stat.type === "dir" || seen.has(inodeKey(stat))) continue;
     seen.add(inodeKey(stat));

@@ -12,6 +12,8 @@ import { PlainView } from "../../changeset/plain_view.ts";
 import type { CreateOptions, DriverSpec } from "../../driver/driver.ts";
 import { openDriver } from "../../driver/registry.ts";
 import { RootedDir } from "../../host/rooted_dir.ts";
+import type { AbortFlag } from "../abort_flag.ts";
+import type { Report } from "../job_map.ts";
 import { settleLayer } from "../settle_layer.ts";
 import { StagedLayer } from "../staged_layer.ts";
 
@@ -20,7 +22,7 @@ export interface CreateReadWriteRequest {
   readonly driver: DriverSpec;
   readonly id: CacheId;
   readonly parent: CacheId | undefined;
-  readonly options: CreateOptions;
+  readonly options: Omit<CreateOptions, "onEntry">;
 }
 
 /** An unpacked layer to be applied to a tree that is in use. */
@@ -34,9 +36,13 @@ export interface ApplyRequest {
   readonly target: string;
 }
 
-/** Makes a writable layer; the vfs driver copies its parent's tree. */
-export function createReadWrite({ driver, id, parent, options }: CreateReadWriteRequest): void {
-  openDriver(driver).createReadWrite(id, parent, options);
+/**
+ * Makes a writable layer; the vfs driver copies its parent's tree.
+ * @throws {StrataError} `ABORTED`, and nothing is left
+ */
+export function createReadWrite(request: CreateReadWriteRequest, _report: Report, abort: AbortFlag): void {
+  const { driver, id, parent, options } = request;
+  openDriver(driver).createReadWrite(id, parent, { ...options, onEntry: () => abort.check() });
 }
 
 /** Applies an unpacked layer to a tree: whiteouts remove, the rest is merged over what is there. */

@@ -7,7 +7,9 @@
 import type { Digest } from "../../core/digest.ts";
 import type { DriverSpec, LayerLocation } from "../../driver/driver.ts";
 import { openDriver } from "../../driver/registry.ts";
+import type { AbortFlag } from "../abort_flag.ts";
 import { archiveDigest } from "../archive.ts";
+import type { Report } from "../job_map.ts";
 import { LayerContents } from "../layer_contents.ts";
 
 /** A layer to be verified. */
@@ -20,10 +22,10 @@ export interface VerifyRequest {
 
 /**
  * Digest of the rebuilt archive.
- * @throws {StrataError} `CORRUPT` naming the file that differs
+ * @throws {StrataError} `CORRUPT` naming the file that differs, `ABORTED`
  */
-export async function verify(request: VerifyRequest): Promise<Digest> {
+export async function verify(request: VerifyRequest, _report: Report, abort: AbortFlag): Promise<Digest> {
   const driver = openDriver(request.driver);
   using contents = new LayerContents(driver.openTree(request.stack[0]), () => driver.view(request.stack));
-  return await archiveDigest(request.tarSplitPath, contents);
+  return await archiveDigest(request.tarSplitPath, contents, abort);
 }
