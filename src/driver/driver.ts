@@ -108,6 +108,8 @@ export interface Debris {
   readonly what: string;
   /** When it was last changed. Milliseconds since 1970. */
   readonly modifiedMs: number;
+  /** Whether a running process may be using it for a moment: then only its age tells. */
+  readonly use: "none" | "momentary";
 }
 
 /** Something about a layer's directory that is not as it must be. */

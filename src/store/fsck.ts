@@ -36,6 +36,9 @@ export interface FsckReport {
   readonly repaired: readonly FsckFinding[];
 }
 
+/** A repair that shows more damage than it puts right so often does not end. */
+const PASSES_MAX = 4;
+
 /**
  * Checks a store, and repairs it if asked to.
  * @throws {StrataError} `ABORTED`; with a repair, `LOCKED`, `NOT_PERMITTED`, `NO_SPACE`
@@ -43,14 +46,20 @@ export interface FsckReport {
 export async function fsck(context: StoreContext, options: FsckOptions = {}): Promise<FsckReport> {
   const { repair = "none" } = options;
   const before = await findDamage(context, options);
-  const chosen = before.filter((finding) =>
-    finding.repair === "safe" && repair !== "none" || finding.repair === "forced" && repair === "forced"
-  );
+  let chosen = before.filter((finding) => isChosen(finding, repair));
   if (chosen.length === 0) return reportOf(before, []);
-  await underLock(context, (lock) => repairAll(context, lock, chosen));
+  // What is put right may show what lies behind it: a layer's name that was lost, those who do not name it rightly.
+  for (let passes = 0; passes < PASSES_MAX && chosen.length > 0; passes++) {
+    await underLock(context, (lock) => repairAll(context, lock, chosen));
+    chosen = (await findDamage(context, { signal: options.signal })).filter((finding) => isChosen(finding, repair));
+  }
   const after = await findDamage(context, options);
   const left = new Set(after.map(keyOf));
-  return reportOf(after, chosen.filter((finding) => !left.has(keyOf(finding))));
+  return reportOf(after, before.filter((finding) => isChosen(finding, repair) && !left.has(keyOf(finding))));
+}
+
+function isChosen(finding: FsckFinding, repair: NonNullable<FsckOptions["repair"]>): boolean {
+  return finding.repair === "safe" ? repair !== "none" : finding.repair === "forced" && repair === "forced";
 }
 
 function reportOf(findings: readonly FsckFinding[], repaired: readonly FsckFinding[]): FsckReport {

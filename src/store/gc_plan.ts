@@ -87,7 +87,7 @@ export interface GcLimits {
   readonly minAgeMs: number;
 }
 
-/** A file between being made and being named is so for milliseconds. */
+/** A file between being made and being named is so for milliseconds, and so are trials of what the kernel can. */
 const WRITE_MS_MAX = 60_000;
 
 /** Decides what is to be removed: layers first, children before parents. */
@@ -100,9 +100,8 @@ export function planGc(snapshot: GcSnapshot, { nowMs, minAgeMs }: GcLimits): GcI
       orphanItem,
     ),
     ...unnamedDirectories(snapshot, isOld),
-    ...snapshot.debris.filter(({ modifiedMs }) => isOld(modifiedMs)).map(({ path, what }) =>
-      itemOf("debris", path, what)
-    ),
+    ...snapshot.debris.filter(({ modifiedMs, use }) => use === "none" ? isOld(modifiedMs) : isUnwritten(modifiedMs))
+      .map(({ path, what }) => itemOf("debris", path, what)),
     ...snapshot.staging.flatMap((entry) => abandoned(entry, isOld)),
     ...snapshot.temporary.filter(({ modifiedMs }) => isUnwritten(modifiedMs)).map(({ path, what }) =>
       itemOf("temporary", path, what)

@@ -14,7 +14,7 @@ import { DRIVERS, ScratchRoot } from "../support/scratch_store.ts";
 
 const FULL = process.env["STRATA_STRESS"] === "full";
 const PROCESSES = FULL ? 20 : 6;
-const STEPS = FULL ? Number(process.env["STEPS"] ?? 60) : Number(process.env["STEPS"] ?? 12);
+const STEPS = FULL ? 120 : 24;
 /** Of so many processes, one is killed in the midst of its work. */
 const KILLED_OF = 3;
 const SEED = Number(process.env["STRATA_SEED"] ?? 20240517);
@@ -90,7 +90,9 @@ function leftIn(scratch: ScratchRoot, driver: string): Record<string, string[]> 
   const links = driver === "overlay2" ? ["overlay2/l"] : [];
   const left = [...places, ...links].map((place) => [place, namesIn(join(scratch.root, place))] as const);
   return Object.fromEntries(
-    [...left, ["home", scratch.layerDirs(driver)] as const].filter(([, names]) => names.length > 0),
+    [...left, ["home", scratch.layerDirs(driver).filter((name) => !name.startsWith("."))] as const].filter((
+      [, names],
+    ) => names.length > 0),
   );
 }
 

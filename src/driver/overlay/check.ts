@@ -26,8 +26,10 @@ export function findDebris(home: string): Debris[] {
   const links = listLinkNames(home).filter((link) => !leadsToLayer(home, link));
   const probes = listNames(home).filter((name) => name.startsWith(PROBE_PREFIX));
   return [
-    ...links.flatMap((link) => debrisAt(`${home}/${lowerOf(link)}`, "a short name of no layer")),
-    ...probes.flatMap((name) => debrisAt(`${home}/${name}`, "an unfinished trial of the kernel's overlayfs")),
+    ...links.flatMap((link) => debrisAt(`${home}/${lowerOf(link)}`, { what: "a short name of no layer", use: "none" })),
+    ...probes.flatMap((name) =>
+      debrisAt(`${home}/${name}`, { what: "an unfinished trial of the kernel's overlayfs", use: "momentary" })
+    ),
   ];
 }
 
@@ -89,7 +91,7 @@ function leadsToLayer(home: string, link: LinkName): boolean {
   return id !== undefined && pathExists(`${home}/${id}`);
 }
 
-function debrisAt(path: string, what: string): Debris[] {
+function debrisAt(path: string, kind: Pick<Debris, "what" | "use">): Debris[] {
   const modifiedMs = modifiedMsOf(path);
-  return modifiedMs === undefined ? [] : [{ path, what, modifiedMs }];
+  return modifiedMs === undefined ? [] : [{ ...kind, path, modifiedMs }];
 }

@@ -200,7 +200,7 @@ export class VfsDriver implements Driver {
       () =>
         findLayers(`${this.#home}/baselines`).flatMap(({ cacheId, modifiedMs }) => {
           const path = this.#baselineOf(cacheId);
-          return this.exists(cacheId) ? [] : [{ path, what: "a note about a writable layer", modifiedMs }];
+          return this.exists(cacheId) ? [] : [{ path, what: "a note about a writable layer", modifiedMs, use: "none" }];
         }),
     );
   }
