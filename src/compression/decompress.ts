@@ -39,10 +39,34 @@ export interface DecompressResult {
  * @throws {StrataError} `INVALID_ARCHIVE` at the stage `decompress`, `LIMIT_EXCEEDED`, `NOT_SUPPORTED` for a program
  * that is missing, `ABORTED`
  */
-export async function decompressTo(
+export function decompressTo(
   source: AsyncIterable<Uint8Array>,
   sink: ChunkSink,
   options: DecompressOptions = {},
+): Promise<DecompressResult> {
+  return run(source, options, async (chunks) => {
+    for await (const chunk of packChunks(chunks)) await sink(chunk);
+  });
+}
+
+/**
+ * As {@link decompressTo}, without a copy: chunks are of any size, and valid only until the sink's promise settles.
+ * @throws {StrataError} as {@link decompressTo}
+ */
+export function decompressThrough(
+  source: AsyncIterable<Uint8Array>,
+  sink: (chunk: Uint8Array) => void | Promise<void>,
+  options: DecompressOptions = {},
+): Promise<DecompressResult> {
+  return run(source, options, async (chunks) => {
+    for await (const chunk of chunks) await sink(chunk);
+  });
+}
+
+async function run(
+  source: AsyncIterable<Uint8Array>,
+  options: DecompressOptions,
+  drain: (chunks: AsyncIterable<Uint8Array>) => Promise<void>,
 ): Promise<DecompressResult> {
   const meter = new ByteMeter(options.limits ?? DEFAULT_LIMITS);
   let compression: Compression = "none";
@@ -50,10 +74,7 @@ export async function decompressTo(
     compression = found;
     options.onDetected?.(found);
   };
-  for await (const chunk of decompressChunks(source, { ...options, meter, onDetected })) {
-    const taken = sink(chunk);
-    if (taken !== undefined) await taken;
-  }
+  await drain(decompressChunks(source, { ...options, meter, onDetected }));
   return { compression, compressedBytes: meter.inBytes, uncompressedBytes: meter.outBytes };
 }
 
@@ -65,14 +86,14 @@ export function decompressStream(
   const meter = new ByteMeter(options.limits ?? DEFAULT_LIMITS);
   const chunks = chunksOf(source);
   return streamOf((cancelled) => {
-    return decompressChunks(chunks, { ...options, meter, signal: anyOf(cancelled, options.signal) });
+    return packChunks(decompressChunks(chunks, { ...options, meter, signal: anyOf(cancelled, options.signal) }));
   }, chunks);
 }
 
 async function* decompressChunks(
   source: AsyncIterable<Uint8Array>,
   options: DecompressOptions & { readonly meter: ByteMeter },
-): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+): AsyncGenerator<Uint8Array> {
   // A program may still be fed from a source that is silent when the sink fails: this ends the wait.
   const closing = new AbortController();
   const signal = anyOf(closing.signal, options.signal);
@@ -82,7 +103,7 @@ async function* decompressChunks(
     const compression = detectCompression(head);
     options.onDetected?.(compression);
     const counted = countIn(startWith(head, input), options.meter);
-    yield* packChunks(countOut(decode(counted, { ...options, compression, signal }), options.meter));
+    yield* countOut(decode(counted, { ...options, compression, signal }), options.meter);
   } finally {
     closing.abort();
     await input.return(undefined);

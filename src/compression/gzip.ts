@@ -12,6 +12,7 @@
 import { createGunzip, createGzip, gzipSync } from "node:zlib";
 import { StrataError } from "../core/errors.ts";
 import { CHUNK_BYTES } from "../core/limits.ts";
+import { GunzipPump } from "./gunzip_pump.ts";
 import { ZlibPump } from "./zlib_pump.ts";
 
 /** Chunks that are there already, or that come with time. */
@@ -23,12 +24,22 @@ const DEFAULT_LEVEL = 6;
 const OS_OFFSET = 9;
 const OS_UNKNOWN = 255;
 
+/** How gzip is read. */
+export interface GunzipOptions {
+  /** `best` (the default) is the system's zlib where there is one; `portable` is the runtime's own. */
+  readonly decoder?: "best" | "portable";
+}
+
 /**
- * What a gzip file holds, in bounded memory. The chunks may share buffers with chunks to come: keep copies.
+ * What a gzip file holds, in bounded memory. A chunk is valid until the next one is asked for; so must those of the
+ * source be.
  * @throws {StrataError} `INVALID_ARCHIVE` at the stage `decompress` for anything but whole members and NUL padding
  */
-export async function* gunzipChunks(source: ChunkSource): AsyncGenerator<Uint8Array> {
-  const pump = new ZlibPump(createGunzip({ chunkSize: CHUNK_BYTES }));
+export async function* gunzipChunks(
+  source: ChunkSource,
+  { decoder = "best" }: GunzipOptions = {},
+): AsyncGenerator<Uint8Array> {
+  const pump = decoder === "portable" ? portablePump() : GunzipPump.open() ?? portablePump();
   let fedBytes = 0;
   let isPadding = false;
   try {
@@ -40,16 +51,20 @@ export async function* gunzipChunks(source: ChunkSource): AsyncGenerator<Uint8Ar
         requireNuls(chunk, start);
         continue;
       }
-      yield* withOffset(pump.feed(chunk), start);
+      yield* withOffset(() => pump.feed(chunk), start);
       if (pump.consumedBytes < fedBytes) {
         isPadding = true;
         requireNuls(chunk.subarray(pump.consumedBytes - start), pump.consumedBytes);
       }
     }
-    if (!isPadding) yield* withOffset(pump.finish(), fedBytes);
+    if (!isPadding) yield* withOffset(() => pump.finish(), fedBytes);
   } finally {
     pump.destroy();
   }
+}
+
+function portablePump(): ZlibPump {
+  return new ZlibPump(createGunzip({ chunkSize: CHUNK_BYTES }));
 }
 
 /** The bytes as one gzip member. Members may be put one after the other into a file. */
@@ -91,9 +106,12 @@ function requireNuls(bytes: Uint8Array, offset: number): void {
 }
 
 /** zlib does not say where in a chunk it failed, so the offset is that of the chunk. */
-async function* withOffset(output: AsyncIterable<Uint8Array>, offset: number): AsyncGenerator<Uint8Array> {
+async function* withOffset(
+  produce: () => AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  offset: number,
+): AsyncGenerator<Uint8Array> {
   try {
-    yield* output;
+    yield* produce();
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new StrataError(

@@ -8,17 +8,13 @@
 import { CHUNK_BYTES } from "../core/limits.ts";
 
 /**
- * The same bytes in chunks of 1 MiB, the last one excepted, each owning its whole buffer. Chunks that are so already
- * pass as they are; others are copied, which is little next to decompressing them.
+ * The same bytes in chunks of 1 MiB, the last one excepted, each owning its whole buffer. All are copied, which is little
+ * next to decompressing them: a decoder may lend the same 1 MiB again and again.
  */
 export async function* packChunks(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array<ArrayBuffer>> {
   let pending = new Uint8Array(0);
   let pendingBytes = 0;
   for await (const chunk of source) {
-    if (pendingBytes === 0 && isPacked(chunk)) {
-      yield new Uint8Array(chunk.buffer);
-      continue;
-    }
     for (let at = 0; at < chunk.byteLength;) {
       if (pendingBytes === 0) pending = new Uint8Array(CHUNK_BYTES);
       const step = Math.min(CHUNK_BYTES - pendingBytes, chunk.byteLength - at);
@@ -31,9 +27,4 @@ export async function* packChunks(source: AsyncIterable<Uint8Array>): AsyncGener
     }
   }
   if (pendingBytes > 0) yield pending.slice(0, pendingBytes);
-}
-
-function isPacked(chunk: Uint8Array): chunk is Uint8Array<ArrayBuffer> {
-  return chunk.buffer instanceof ArrayBuffer && chunk.byteLength === CHUNK_BYTES &&
-    chunk.buffer.byteLength === CHUNK_BYTES;
 }

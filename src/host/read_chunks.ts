@@ -18,11 +18,28 @@ export interface ChunkRange {
  * end, also when the caller stops early.
  * @throws {OsError}
  */
-export function* readChunks(file: OpenFile, range: ChunkRange = {}): Generator<Uint8Array<ArrayBuffer>> {
-  const end = range.length === undefined ? Infinity : (range.offset ?? 0) + range.length;
+export function readChunks(file: OpenFile, range: ChunkRange = {}): Generator<Uint8Array<ArrayBuffer>> {
+  return chunksInto(file, range, (bytes) => new Uint8Array(bytes));
+}
+
+/**
+ * As {@link readChunks}, all chunks in one buffer: each is valid until the next one is asked for.
+ * @throws {OsError}
+ */
+export function lendChunks(file: OpenFile, range: ChunkRange = {}): Generator<Uint8Array<ArrayBuffer>> {
+  const buffer = new Uint8Array(CHUNK_BYTES);
+  return chunksInto(file, range, (bytes) => buffer.subarray(0, bytes));
+}
+
+function* chunksInto(
+  file: OpenFile,
+  { offset = 0, length = Infinity }: ChunkRange,
+  bufferOf: (bytes: number) => Uint8Array<ArrayBuffer>,
+): Generator<Uint8Array<ArrayBuffer>> {
+  const end = offset + length;
   try {
-    for (let position = range.offset ?? 0; position < end;) {
-      const chunk = new Uint8Array(Math.min(CHUNK_BYTES, end - position, chunkFor(file, position)));
+    for (let position = offset; position < end;) {
+      const chunk = bufferOf(Math.min(CHUNK_BYTES, end - position, bytesLeft(file, position)));
       const count = file.readAt(chunk, position);
       if (count === 0) return;
       position += count;
@@ -34,6 +51,6 @@ export function* readChunks(file: OpenFile, range: ChunkRange = {}): Generator<U
 }
 
 /** What is left of the file, and one byte to see its end: most files are far smaller than a chunk. */
-function chunkFor(file: OpenFile, position: number): number {
+function bytesLeft(file: OpenFile, position: number): number {
   return Math.max(1, file.stat().size - position + 1);
 }

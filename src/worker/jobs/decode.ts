@@ -8,10 +8,10 @@
 import type { MessagePort } from "node:worker_threads";
 import { type Digest, DigestWriter } from "../../core/digest.ts";
 import type { Limits } from "../../core/limits.ts";
-import { decompressTo } from "../../compression/decompress.ts";
+import { decompressThrough } from "../../compression/decompress.ts";
 import { type Compression, detectCompression } from "../../compression/detect.ts";
 import { openForRead } from "../../host/files.ts";
-import { readChunks } from "../../host/read_chunks.ts";
+import { lendChunks } from "../../host/read_chunks.ts";
 import { AbortFlag } from "../abort_flag.ts";
 import { ChunkSender, chunksFrom, stopChunks } from "../chunk_channel.ts";
 import type { Report } from "../job_map.ts";
@@ -45,8 +45,8 @@ export async function decode(request: DecodeRequest, report: Report): Promise<De
   const output = new ChunkSender(request.output);
   const tap = new BlobTap(new AbortFlag(request.abort), report);
   try {
-    const source = tap.observe(openInput(request.input), request.input);
-    const { compression } = await decompressTo(source, (chunk) => output.send(chunk), { limits: request.limits });
+    const source = tap.observe(openInput(request.input));
+    const { compression } = await decompressThrough(source, (chunk) => output.send(chunk), { limits: request.limits });
     output.end();
     return { compression, digest: tap.digest(), sizeBytes: tap.sizeBytes };
   } catch (error) {
@@ -61,7 +61,7 @@ export async function decode(request: DecodeRequest, report: Report): Promise<De
 function openInput(input: BlobInput): AsyncIterable<Uint8Array> | Iterable<Uint8Array> {
   if (input.kind === "port") return chunksFrom(input.port);
   const { offset, length } = input;
-  return readChunks(openForRead(input.path), { offset, ...(length === undefined ? {} : { length }) });
+  return lendChunks(openForRead(input.path), { offset, ...(length === undefined ? {} : { length }) });
 }
 
 /** Counts a blob, and hashes it when it is compressed; otherwise the archive's digest is the blob's. */
@@ -76,19 +76,19 @@ class BlobTap {
     this.#report = report;
   }
 
-  async *observe(
-    source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
-    { kind }: BlobInput,
-  ): AsyncGenerator<Uint8Array> {
-    // A decoder may keep a part of a chunk beyond the next one; chunks of a port are only lent.
-    const owned = (chunk: Uint8Array) => kind === "port" ? chunk.slice() : chunk;
+  async *observe(source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    let compression: Compression = "none";
     for await (const chunk of source) {
-      if (this.sizeBytes === 0 && detectCompression(chunk) !== "none") this.#writer = new DigestWriter();
+      if (this.sizeBytes === 0) {
+        compression = detectCompression(chunk);
+        if (compression !== "none") this.#writer = new DigestWriter();
+      }
       this.#abort.check();
       this.sizeBytes += chunk.length;
       this.#report(chunk.length);
       this.#writer?.update(chunk);
-      yield this.#writer === undefined ? chunk : owned(chunk);
+      // Chunks are only lent, and some decoders keep a part of one beyond the next.
+      yield compression === "none" || compression === "gzip" ? chunk : chunk.slice();
     }
   }
 
