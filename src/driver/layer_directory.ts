@@ -31,10 +31,10 @@ export function findLayers(path: string): FoundLayer[] {
   });
 }
 
-/** When a file or directory was last changed; `undefined` when there is none. */
+/** When an inode was last changed; `undefined` when there is none. Not its mtime, which may be an archive's. */
 export function modifiedMsOf(path: string): number | undefined {
   const stat = statPath(path);
-  return stat && stat.mtime.sec * 1000 + Math.floor(stat.mtime.nsec / 1e6);
+  return stat && stat.ctime.sec * 1000 + Math.floor(stat.ctime.nsec / 1e6);
 }
 
 /** Removes a mount point. One that is gone, or in which somebody left something, stays as it is. */

@@ -6,7 +6,7 @@
  */
 import { type ByteString, fromText } from "../core/bytes.ts";
 import { StrataError } from "../core/errors.ts";
-import { randomCacheId, randomId } from "../core/ids.ts";
+import { type CacheId, randomCacheId, randomId } from "../core/ids.ts";
 import { REPLAYS_MAX } from "../core/limits.ts";
 import { ensureDir, removeTreeAt } from "../host/files.ts";
 import { RootedDir } from "../host/rooted_dir.ts";
@@ -100,6 +100,10 @@ export interface NewLayer {
   readonly below?: readonly LayerLocation[];
   /** A directory on the file system of the driver's home, for staging. */
   readonly work: string;
+  /** The layer's name inside the driver; a fresh one by default. */
+  readonly cacheId?: CacheId;
+  /** Layers that lie upon it already, since it is made again. */
+  readonly children?: readonly CacheId[];
 }
 
 /** A layer in the driver's form, not yet published. */
@@ -127,12 +131,12 @@ export function addLayer(driver: Driver, layer: NewLayer): readonly LayerLocatio
  * @throws {StrataError} `INVALID_ARCHIVE` for what must not be unpacked; nothing is left behind then
  */
 export function stageLayer(driver: Driver, layer: NewLayer): StagedLayer {
-  const { archive, below: parents = [], work } = layer;
+  const { archive, below: parents = [], work, cacheId = randomCacheId(), children = [] } = layer;
   const staging = `${work}/staging-${randomId()}`;
   const bytes = archive instanceof Uint8Array ? archive : layerTar(archive);
   try {
     const changeset = unpackSettled(driver, { bytes, staging, parents });
-    return { staging, sealed: driver.seal({ staging, cacheId: randomCacheId(), changeset, parents }) };
+    return { staging, sealed: driver.seal({ staging, cacheId, changeset, parents, children }) };
   } catch (error) {
     removeTreeAt(staging);
     throw error;

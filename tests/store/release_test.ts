@@ -156,6 +156,25 @@ for (const driver of DRIVERS) {
       assert.deepEqual(idsOf(await again.release(again.get(chainId))), [chainId]);
     });
 
+    it("tells of layers whose data could not be removed, deletes those below, and leaves the rest to gc", async () => {
+      using scratch = new ScratchRoot();
+      await using store = await scratch.open({ driver });
+      const [one, two, three] = await registerChain(store);
+      await store.release(one);
+      await store.release(two);
+      const { driver: keeper, layerDb } = LayerStore.contextOf(store);
+      const stuck = layerDb.read(two.chainId).cacheId;
+      const { remove } = keeper;
+      keeper.remove = (id) => id === stuck ? Promise.reject(new Error("it is stuck")) : remove.call(keeper, id);
+      const deleted = await store.release(three);
+      assert.deepEqual(idsOf(deleted), [three.chainId, two.chainId, one.chainId]);
+      assert.deepEqual(deleted.map(({ remains }) => remains?.code), [undefined, "IO", undefined]);
+      assert.equal(store.layers().layers.size, 0);
+      keeper.remove = remove;
+      assert.deepEqual((await store.gc()).outcomes.map(({ kind, state }) => [kind, state]), [["orphan", "removed"]]);
+      assert.deepEqual(scratch.layerDirs(driver), []);
+    });
+
     it("deletes what it can above a damaged layer, and leaves that", async () => {
       using scratch = new ScratchRoot();
       await using store = await scratch.open({ driver });

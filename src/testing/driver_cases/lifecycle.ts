@@ -44,6 +44,10 @@ export const lifecycleCases: readonly DriverCase[] = [
   { name: "metadata names directories that are absolute", run: metadata },
   { name: "status is a table of texts", run: status },
   { name: "cleanup unmounts everything", run: cleansUp },
+  { name: "the home's layers are listed", run: lists },
+  { name: "a layer that is made again takes its old place, and layers above find it", run: replaces },
+  { name: "whole layers are found to be whole, and a missing one missing", run: checks },
+  { name: "a home in use has nothing that is no layer's", run: hasNoDebris },
 ];
 
 function publishes({ driver, work }: DriverContext): void {
@@ -232,4 +236,54 @@ async function cleansUp(context: DriverContext): Promise<void> {
   await driver.cleanup();
   assert.equal(listingAt(await driver.get(id)).length, 4);
   await driver.cleanup();
+}
+
+function lists(context: DriverContext): void {
+  const { driver } = context;
+  const stack = stackOf(context, [[file("a", "1")], [file("b", "2")]]);
+  const writable = randomCacheId();
+  driver.createReadWrite(writable, topId(stack));
+  const expected = [...stack.map(({ cacheId }) => cacheId), writable].sort();
+  assert.deepEqual(driver.list().map(({ cacheId }) => cacheId).sort(), expected);
+  assert(driver.list().every(({ modifiedMs }) => Math.abs(Date.now() - modifiedMs) < 60_000));
+}
+
+async function replaces(context: DriverContext): Promise<void> {
+  const { driver, work } = context;
+  const archive = [dir("d"), file("d/a", "1")];
+  const stack = stackOf(context, [archive, [file("b", "2")]]);
+  const [top, base] = stack;
+  if (top === undefined || base === undefined) throw new Error("The stack is too low");
+  {
+    using tree = driver.openTree(base);
+    tree.removeTree(at("d"));
+  }
+  const { sealed } = stageLayer(driver, { archive, work, cacheId: base.cacheId, children: [top.cacheId] });
+  driver.replace(sealed);
+  driver.syncHome();
+  assert.deepEqual(driver.check(base.cacheId, []), []);
+  assert.deepEqual(driver.check(top.cacheId, [base]), []);
+  assert.deepEqual(driver.mountsOver(base.cacheId), []);
+  await assertMerged(context, stack, { "d/": "", "d/a": "1", b: "2" });
+}
+
+async function checks(context: DriverContext): Promise<void> {
+  const { driver } = context;
+  const stack = stackOf(context, [[file("a", "1")], [file("b", "2")]]);
+  for (const [index, { cacheId }] of stack.entries()) {
+    assert.deepEqual(driver.check(cacheId, stack.slice(index + 1)), []);
+    driver.mend(cacheId, stack.slice(index + 1));
+  }
+  assert.deepEqual(driver.needsOf(topId(stack)), driver.parentsOf(topId(stack)).map(({ cacheId }) => cacheId));
+  await driver.remove(topId(stack));
+  const [fault] = driver.check(topId(stack), stack.slice(1));
+  assert.equal(fault?.mending, "impossible");
+}
+
+async function hasNoDebris(context: DriverContext): Promise<void> {
+  const { driver } = context;
+  const stack = stackOf(context, [[file("a", "1")]]);
+  await withWritable(context, stack, () => assert.deepEqual(driver.debris(), []));
+  await driver.remove(topId(stack));
+  assert.deepEqual(driver.debris(), []);
 }
