@@ -23,6 +23,7 @@ export interface FsckOptions {
   readonly depth?: "records" | "contents";
   /** What to do about findings: nothing (the default), what loses nothing, or also what gives up what is damaged. */
   readonly repair?: "none" | "safe" | "forced";
+  /** Aborting leaves what is not looked at yet. */
   readonly signal?: AbortSignal;
 }
 

@@ -51,7 +51,9 @@ export type FsckRepair = "safe" | "forced" | "none";
 
 /** One thing that is not as it should be. */
 export interface FsckFinding {
+  /** What kind of thing is wrong, for programs. */
   readonly code: FsckCode;
+  /** How bad it is. */
   readonly severity: FsckSeverity;
   /** Which one: a ChainID, a name, an id, a path. */
   readonly subject: string;
@@ -61,6 +63,7 @@ export interface FsckFinding {
   readonly problem: string;
   /** What helps, for people. */
   readonly remedy: string;
+  /** Whether fsck can put it right, and at what price. */
   readonly repair: FsckRepair;
 }
 

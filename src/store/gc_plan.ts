@@ -71,6 +71,7 @@ export type GcKind =
 
 /** Something that is to be removed. */
 export interface GcItem {
+  /** What kind of thing it is. */
   readonly kind: GcKind;
   /** Which one: a ChainID, a cache id, a path or a file's name. */
   readonly subject: string;

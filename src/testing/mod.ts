@@ -50,10 +50,13 @@ export type {
 } from "../changeset/change.ts";
 export type {
   CreateOptions,
+  Debris,
   Driver,
   DriverCapabilities,
   DriverSpec,
+  FoundLayer,
   GetOptions,
+  LayerFault,
   LayerLocation,
   LayerTree,
   SealedLayer,
