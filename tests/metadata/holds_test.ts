@@ -114,10 +114,12 @@ describe("Holds", () => {
       const words: { chainId: string; at: number }[] = [];
       holder.on("message", (word) => void words.push(word));
       while (remover.liveHolds().get(a) === undefined) await new Promise((resolve) => setTimeout(resolve, 5));
-      while (Date.now() < ended) await new Promise((resolve) => setTimeout(resolve, 5));
+      while (Date.now() < ended || words.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
       assert.deepEqual(words.map(({ chainId }) => chainId), [b], "the other layer is not being removed");
       removal[Symbol.dispose]();
       await once(holder, "exit");
+      // What a thread said may arrive after its end.
+      while (words.length < 2) await new Promise((resolve) => setTimeout(resolve, 5));
       assert.deepEqual(words.map(({ chainId }) => chainId), [b, a]);
     });
     assert.deepEqual(readdirSync(store.layout.holdsDir).filter((name) => name.startsWith("removing")), []);
