@@ -2,9 +2,12 @@
 /**
  * The system's zlib, where there is one: inflating into a buffer of the caller's, again and again.
  *
- * `node:zlib` gives every chunk a buffer of its own. The engine collects those late (V8 after 64 MiB of them), so a thread
+ * `node:zlib` gives every chunk a buffer of its own. On Deno those are collected late (after 64 MiB of them), so a thread
  * that inflates a large layer by it takes that much more memory than for a small one. Where `libz.so.1` is missing, it is
  * what is used all the same.
+ *
+ * On Node it is used always: it inflates beside the JavaScript thread there and collects in time, and the program itself
+ * exports zlib's names, to which a second zlib in the process would be bound, with structures of another version.
  *
  * zlib.h of 1.2.x: `z_stream`, inflateInit2, inflate, inflateReset, inflateEnd. Offsets are those of 64-bit Linux.
  *
@@ -105,7 +108,8 @@ export class Inflater implements Disposable {
 }
 
 async function bind(): Promise<Calls | undefined> {
-  if (process.platform !== "linux" || !["x64", "arm64"].includes(process.arch)) return undefined;
+  if (!("deno" in process.versions) || process.platform !== "linux") return undefined;
+  if (!["x64", "arm64"].includes(process.arch)) return undefined;
   try {
     const { default: koffi } = await import("koffi");
     const library = koffi.load("libz.so.1");
