@@ -79,8 +79,8 @@ describe("parseHeader()", () => {
   });
 
   it("takes a GNU header with a prefix in place of times for what its writer meant", () => {
-    const header = parse({ magic: "gnu", prefix: "root/.cpanm/work/1395823785.24209/Plack-1.0030/blib" });
-    assert.equal(header.name, "root/.cpanm/work/1395823785.24209/Plack-1.0030/blib/f");
+    const header = parse({ magic: "gnu", prefix: "root/.cpanm/build/1395823785.24209/Plack-1.0030/blib" });
+    assert.equal(header.name, "root/.cpanm/build/1395823785.24209/Plack-1.0030/blib/f");
     assert.equal(header.atime, undefined);
     assert.equal(parse({ magic: "gnu", prefix: "\xe9t\xe9" }).name, "f");
   });
