@@ -7,6 +7,7 @@ import { createChainId, hasCode, LayerStore, parseDiffId } from "../../mod.ts";
 import { digestOf } from "../../src/core/digest.ts";
 import { layerClaim } from "../../src/metadata/claims.ts";
 import { file, layerTar } from "../../src/testing/layer_builder.ts";
+import { gatedStream } from "../support/gated_stream.ts";
 import { bytesOf, DRIVERS, ScratchRoot, streamOf } from "../support/scratch_store.ts";
 
 const TAR = layerTar([file("f", "content")]);
@@ -23,7 +24,7 @@ for (const driver of DRIVERS) {
         using scratch = new ScratchRoot();
         await using store = await scratch.open({ driver });
         await using other = await scratch.open({ driver });
-        const gate = gated(TAR);
+        const gate = gatedStream(TAR);
         const events: string[] = [];
         const onProgress = ({ kind }: { kind: string }) => void (kind === "unpacked" && events.push(kind));
         const first = store.register(gate.stream, { ...expected, onProgress });
@@ -41,7 +42,7 @@ for (const driver of DRIVERS) {
       it(`is made by the second when the first fails, ${what} being expected`, async () => {
         using scratch = new ScratchRoot();
         await using store = await scratch.open({ driver });
-        const gate = gated(TAR);
+        const gate = gatedStream(TAR);
         const stop = new AbortController();
         const first = store.register(gate.stream, { ...expected, signal: stop.signal });
         const refused = assert.rejects(first, (error) => hasCode(error, "ABORTED"));
@@ -105,26 +106,6 @@ for (const driver of DRIVERS) {
 function claimsIn(scratch: ScratchRoot): string[] {
   const dir = join(scratch.root, "strata/claims");
   return existsSync(dir) ? readdirSync(dir) : [];
-}
-
-/** An archive that stops before its end until it is let go on. */
-function gated(bytes: Uint8Array): { stream: ReadableStream<Uint8Array>; reached: Promise<void>; open: () => void } {
-  let reach = (): void => {};
-  let open = (): void => {};
-  const reached = new Promise<void>((resolve) => reach = resolve);
-  const opened = new Promise<void>((resolve) => open = resolve);
-  let sent = 0;
-  const stream = new ReadableStream<Uint8Array>({
-    async pull(controller) {
-      if (sent >= bytes.length) return controller.close();
-      if (sent > 0) {
-        reach();
-        await opened;
-      }
-      controller.enqueue(bytes.slice(sent, sent += Math.ceil(bytes.length / 2)));
-    },
-  }, { highWaterMark: 0 });
-  return { stream, reached, open };
 }
 
 function pause(ms: number): Promise<void> {

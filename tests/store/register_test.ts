@@ -5,6 +5,7 @@ import { gzipSync } from "node:zlib";
 import { chainOn, type Digest, hasCode, isStrataError, type LayerStore, parseDigest } from "../../mod.ts";
 import { digestOf } from "../../src/core/digest.ts";
 import { dir, file, layerTar } from "../../src/testing/layer_builder.ts";
+import { gatedStream } from "../support/gated_stream.ts";
 import { bytesOf, DRIVERS, ScratchRoot, streamOf } from "../support/scratch_store.ts";
 
 const BASE = layerTar([dir("etc"), file("etc/motd", "hello\n"), file("big", new Uint8Array(3_000_000).fill(7))]);
@@ -107,7 +108,7 @@ for (const driver of DRIVERS) {
     it("holds no lock while bytes flow", async () => {
       using scratch = new ScratchRoot();
       await using store = await scratch.open({ driver });
-      const gate = gated(BASE);
+      const gate = gatedStream(BASE, { after: 1_500_000, chunkBytes: 100_000 });
       const slow = store.register(gate.stream);
       await gate.reached;
       await using other = await scratch.open({ driver, lockTimeoutMs: 0 });
@@ -179,24 +180,4 @@ function endless(start: Uint8Array): { stream: ReadableStream<Uint8Array>; cance
     cancel: () => done(),
   });
   return { stream, cancelled };
-}
-
-/** An archive that stops in the middle until it is let go on. */
-function gated(bytes: Uint8Array): { stream: ReadableStream<Uint8Array>; reached: Promise<void>; open: () => void } {
-  let reach = (): void => {};
-  let open = (): void => {};
-  const reached = new Promise<void>((resolve) => reach = resolve);
-  const opened = new Promise<void>((resolve) => open = resolve);
-  let sent = 0;
-  const stream = new ReadableStream<Uint8Array>({
-    async pull(controller) {
-      if (sent >= bytes.length) return controller.close();
-      if (sent > 1_500_000) {
-        reach();
-        await opened;
-      }
-      controller.enqueue(bytes.slice(sent, sent += 100_000));
-    },
-  });
-  return { stream, reached, open };
 }

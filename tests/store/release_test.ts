@@ -7,6 +7,7 @@ import { hasCode, type Layer, LayerStore } from "../../mod.ts";
 import { digestHex, digestOf } from "../../src/core/digest.ts";
 import { file, layerTar } from "../../src/testing/layer_builder.ts";
 import { Child, type ChildOrder } from "../support/child.ts";
+import { gatedStream } from "../support/gated_stream.ts";
 import { bytesOf, DRIVERS, ScratchRoot, streamOf } from "../support/scratch_store.ts";
 
 const SIZES = [10, 200, 3000];
@@ -121,7 +122,7 @@ for (const driver of DRIVERS) {
       using scratch = new ScratchRoot();
       await using store = await scratch.open({ driver });
       const base = await store.register(streamOf(tarOf(10)));
-      const gate = gated(tarOf(200_000));
+      const gate = gatedStream(tarOf(200_000), { chunkBytes: 100_000 });
       const registering = store.register(gate.stream, { parent: base.chainId });
       await gate.reached;
       assert.deepEqual(await store.release(base), []);
@@ -221,24 +222,4 @@ function holdOrder({ scratch, driver, layer }: Omit<Place, "store"> & { driver: 
     driver,
     chainId: layer.chainId,
   };
-}
-
-/** An archive that stops before its end until it is let go on. */
-function gated(bytes: Uint8Array): { stream: ReadableStream<Uint8Array>; reached: Promise<void>; open: () => void } {
-  let reach = (): void => {};
-  let open = (): void => {};
-  const reached = new Promise<void>((resolve) => reach = resolve);
-  const opened = new Promise<void>((resolve) => open = resolve);
-  let sent = 0;
-  const stream = new ReadableStream<Uint8Array>({
-    async pull(controller) {
-      if (sent >= bytes.length) return controller.close();
-      if (sent > 0) {
-        reach();
-        await opened;
-      }
-      controller.enqueue(bytes.slice(sent, sent += 100_000));
-    },
-  });
-  return { stream, reached, open };
 }
