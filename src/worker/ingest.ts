@@ -145,6 +145,8 @@ async function pumpStream(
   to: { port: MessagePort; signal: AbortSignal },
 ): Promise<void> {
   const sender = new ChunkSender(to.port);
+  // The job keeps the process alive as long as it runs; where its thread is gone, nobody would close the port.
+  to.port.unref();
   const reader = stream.getReader();
   const onAbort = (): void => void reader.cancel(to.signal.reason).catch(() => {});
   to.signal.addEventListener("abort", onAbort);
