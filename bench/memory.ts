@@ -4,7 +4,7 @@
  * layer. A plain layer is registered from a stream, a compressed one is read from a file as `strata load` does it.
  *
  *   deno run -A bench/memory.ts [DIRECTORY]
- *   node npm/checks/bench/memory.js [DIRECTORY]
+ *   deno task build:npm && deno task bench:npm [DIRECTORY]
  *
  * The directory (default: a tmpfs) needs room for the layer. Linux: the peak is VmHWM of proc_pid_status(5). Exits 1 when
  * the peaks differ by more than 60 MB.

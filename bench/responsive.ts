@@ -4,7 +4,7 @@
  * most that a timer of 5 ms comes late.
  *
  *   deno run -A bench/responsive.ts [DIRECTORY]
- *   node npm/checks/bench/responsive.js [DIRECTORY]
+ *   deno task build:npm && deno task bench:npm [DIRECTORY]
  *
  * The first use of a store starts its first thread, which costs once; it is stated by itself. Exits 1 when a timer comes
  * more than 50 ms late afterwards.

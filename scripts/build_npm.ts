@@ -27,7 +27,7 @@ import {
 import { importsOf, readSource } from "./source_text.ts";
 
 const SHIPPED = ["src", "mod.ts", "cli.ts"];
-const CHECKING = ["tests", "scripts"];
+const CHECKING = ["tests", "scripts", "bench"];
 const DOCUMENTS = ["README.md", "LICENSE", "CHANGELOG.md"];
 /** `from "x"`, `import "x"` and `import("x")`, as tsc prints them. */
 const SPECIFIER = /((?:\bfrom|\bimport)\s*\(?\s*")([^"\n]+)(")/g;
@@ -127,7 +127,7 @@ function rewriteExtensions(path: string): void {
   writeFileSync(path, readFileSync(path, "utf8").replace(SPECIFIER, rewrite));
 }
 
-/** The tests and scripts in JavaScript, beside the files that they read. The package's own code is not among them. */
+/** The tests, scripts and benchmarks in JavaScript, beside the files that they read. The package's own code is not among them. */
 function writeChecks(compiled: string): void {
   for (const folder of CHECKING) {
     cpSync(join(compiled, folder), join(CHECKS, folder), { recursive: true });

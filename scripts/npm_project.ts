@@ -3,13 +3,13 @@
  * What the scripts around the npm package share: where things lie, what `deno.json` says, how programs are run.
  *
  *   npm/package/      what is published
- *   npm/checks/       the tests and scripts, compiled, for test_npm.ts
+ *   npm/checks/       the tests, scripts and benchmarks, compiled, for test_npm.ts and bench_npm.ts
  *   npm/package.tgz   npm/package, packed
  *
  * @module
  */
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -19,7 +19,7 @@ import * as v from "valibot";
 export const ROOT = fileURLToPath(new URL("..", import.meta.url));
 /** The package as it is published. */
 export const PACKAGE = join(ROOT, "npm/package");
-/** The compiled tests and scripts. */
+/** The compiled tests, scripts and benchmarks. */
 export const CHECKS = join(ROOT, "npm/checks");
 /** The packed package. */
 export const TARBALL = join(ROOT, "npm/package.tgz");
@@ -74,6 +74,20 @@ export function run(command: readonly string[], { cwd }: RunOptions): void {
   const { status, error } = spawnSync(program, args, { cwd, stdio: "inherit" });
   if (error !== undefined) throw new Error(`Cannot run ${program}: ${error.message}`, { cause: error });
   if (status !== 0) throw new Error(`Cannot go on: "${command.slice(0, 3).join(" ")}" failed`);
+}
+
+/**
+ * Installs the packed package into an empty directory, as its users do, and lays the checks beside it. They import
+ * `../src/…`; links lead those paths into the installed package.
+ */
+export function installChecks(home: string, config: DenoConfig): void {
+  writeFileSync(join(home, "package.json"), `{ "private": true, "type": "module" }\n`);
+  const packages = [TARBALL, `fast-check@${pinnedVersion(config, "fast-check")}`];
+  run(["npm", "install", "--no-audit", "--no-fund", "--loglevel=error", ...packages], { cwd: home });
+  cpSync(CHECKS, home, { recursive: true });
+  for (const name of ["src", "mod.js", "cli.js"]) {
+    symlinkSync(join("node_modules", config.name, name), join(home, name));
+  }
 }
 
 /** A temporary directory that goes away with its scope. */

@@ -3,16 +3,14 @@
  * Second half of `deno task build:npm`: installs the packed package into an empty directory, as its users do, and runs
  * there, under Node, the tests, the command line, and the demo.
  *
- * The tests import `../../src/…`; links lead those paths into the installed package.
- *
  * @module
  */
 import { spawnSync } from "node:child_process";
-import { cpSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
-import { CHECKS, pinnedVersion, readDenoConfig, run, ScratchDirectory, TARBALL } from "./npm_project.ts";
+import { installChecks, readDenoConfig, run, ScratchDirectory } from "./npm_project.ts";
 
 main();
 
@@ -20,13 +18,7 @@ function main(): void {
   const config = readDenoConfig();
   using scratch = new ScratchDirectory();
   const home = scratch.path;
-  writeFileSync(join(home, "package.json"), `{ "private": true, "type": "module" }\n`);
-  const packages = [TARBALL, `fast-check@${pinnedVersion(config, "fast-check")}`];
-  run(["npm", "install", "--no-audit", "--no-fund", "--loglevel=error", ...packages], { cwd: home });
-  cpSync(CHECKS, home, { recursive: true });
-  for (const name of ["src", "mod.js", "cli.js"]) {
-    symlinkSync(join("node_modules", config.name, name), join(home, name));
-  }
+  installChecks(home, config);
   const results = [
     attempt("the tests under Node", () => runTests(home)),
     attempt("npx strata --version", () => checkVersion(home, config.version)),
