@@ -70,5 +70,7 @@ function openOptions({ root, runRoot, driver, driverOptions, lockTimeoutMs }: Gl
     ...(driver === undefined ? {} : { driver }),
     ...(lockTimeoutMs === undefined ? {} : { lockTimeoutMs }),
     driverOptions,
+    // Nothing else is to be done meanwhile.
+    pace: "full",
   };
 }

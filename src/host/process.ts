@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { availableParallelism } from "node:os";
+import { availableParallelism, setPriority } from "node:os";
 import { readFileSync } from "node:fs";
 import { basename } from "node:path";
 import process from "node:process";
@@ -28,6 +28,14 @@ export function currentProcess(): ProcessIdentity {
 /** How many threads of this process can run at once; at least 1. */
 export function processorCount(): number {
   return availableParallelism();
+}
+
+/**
+ * Lets the calling thread step back behind the process's others when processors are short. On Linux a nice value is a
+ * thread's own, and it falls to a third of a share with 5. setpriority(2), "C library/kernel differences".
+ */
+export function lowerThreadPriority(): void {
+  setPriority(BACKGROUND_NICENESS);
 }
 
 /** The effective user of this process; 0 is root. */
@@ -61,6 +69,7 @@ export function commandLine(): string {
 
 /** `starttime` is field 22; the slice after the name begins with field 3. */
 const START_TIME_FIELD = 22 - 3;
+const BACKGROUND_NICENESS = 5;
 
 function readProc(path: string): string | undefined {
   try {

@@ -41,6 +41,11 @@ export interface OpenOptions {
   readonly durability?: Durability;
   /** How long to wait for another process's lock. Milliseconds. Default 30,000. */
   readonly lockTimeoutMs?: number;
+  /**
+   * `background` (the default): the store's threads step back behind the program's own when processors are short, so that
+   * its event loop stays quick. `full`: they do not.
+   */
+  readonly pace?: "background" | "full";
   /** Bounds on what a layer may ask of this machine; those not given keep their defaults. */
   readonly limits?: Partial<Limits>;
 }
@@ -92,7 +97,7 @@ export async function openContext(options: OpenOptions, environment = process.en
       layer: (record) => new Layer(context, record),
       rwLayer: (record) => new RWLayer(context, record),
     }),
-    pool: new WorkerPool(),
+    pool: new WorkerPool({ pace: options.pace ?? "background" }),
     settings: {
       durability,
       lockTimeoutMs: options.lockTimeoutMs ?? LOCK_TIMEOUT_MS,

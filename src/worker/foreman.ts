@@ -1,16 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Starting threads without stopping the one that asks: `new Worker` takes 30 to 130 ms of its caller's time on Deno 2.9,
- * so a thread of its own does it, and only that one is started here.
+ * Starting threads without stopping the one that asks: `new Worker` takes 30 to 150 ms of its caller's time on Deno 2.9,
+ * so a thread of its own does it, and only that one is started here, once in a process.
  *
  * @module
  */
 import { MessageChannel, type MessagePort, Worker } from "node:worker_threads";
-import type { EndReport, StartOrder } from "./foreman_thread.ts";
+import type { ForemanData, ForemanOrder, ForemanReport, ThreadPace } from "./foreman_thread.ts";
 import { fromWire } from "./wire_error.ts";
 
-/** Called once when a thread has ended; with the error if it told one. */
-export type OnEnd = (error: Error | undefined) => void;
+/** How a thread is started. */
+export interface StartOptions {
+  readonly pace: ThreadPace;
+  /** Called once when the thread has ended; with the error if it told one. */
+  readonly onEnd: (error: Error | undefined) => void;
+}
+
+/** A thread that was started. */
+export interface StartedThread {
+  /** Where it gets its orders, and answers. */
+  readonly port: MessagePort;
+  /** Ends it, whatever it does; resolves when it is gone. */
+  readonly end: () => Promise<void>;
+}
 
 /** The built package has `.js` files; the source is run as it is. */
 const FOREMAN_URL = new URL(
@@ -18,47 +30,63 @@ const FOREMAN_URL = new URL(
   import.meta.url,
 );
 
-/** Starts threads, and ends them all when it is disposed of. */
-export class Foreman implements AsyncDisposable {
-  readonly #onEnd = new Map<number, OnEnd>();
-  #worker: Worker | undefined;
-  #started = 0;
+/** The process's own, one for each pace. They do nothing while no store asks, and keep no process alive. */
+const foremen = new Map<ThreadPace, Foreman>();
 
-  /** Starts a thread, and gives the port to it. */
-  start(onEnd: OnEnd): MessagePort {
+/** Starts a thread. */
+export function startThread({ pace, onEnd }: StartOptions): StartedThread {
+  let foreman = foremen.get(pace);
+  if (foreman === undefined) {
+    foreman = new Foreman(pace, () => foremen.delete(pace));
+    foremen.set(pace, foreman);
+  }
+  return foreman.start(onEnd);
+}
+
+type OnEnd = StartOptions["onEnd"];
+
+class Foreman {
+  readonly #worker: Worker;
+  readonly #onEnd = new Map<number, OnEnd[]>();
+  #started = 0;
+  #awaited = 0;
+
+  constructor(pace: ThreadPace, onGone: () => void) {
+    this.#worker = new Worker(FOREMAN_URL, { workerData: { pace } satisfies ForemanData });
+    const gone = (error: Error | undefined): void => {
+      onGone();
+      for (const id of [...this.#onEnd.keys()]) this.#ended({ id }, error);
+    };
+    this.#worker.on("message", (report: ForemanReport) => {
+      this.#ended(report, report.error === undefined ? undefined : fromWire(report.error));
+    });
+    this.#worker.on("error", (error: Error) => gone(error));
+    this.#worker.on("exit", () => gone(undefined));
+    this.#worker.unref();
+  }
+
+  start(onEnd: OnEnd): StartedThread {
     const { port1, port2: port } = new MessageChannel();
     const id = this.#started++;
-    this.#onEnd.set(id, onEnd);
-    this.#worker ??= this.#hire();
-    this.#worker.postMessage({ id, port } satisfies StartOrder, [port]);
-    return port1;
+    this.#onEnd.set(id, [onEnd]);
+    this.#worker.postMessage({ type: "start", id, port } satisfies ForemanOrder, [port]);
+    return { port: port1, end: () => this.#end(id) };
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#worker?.terminate();
-    for (const id of [...this.#onEnd.keys()]) this.#end(id, undefined);
-  }
-
-  #hire(): Worker {
-    const worker = new Worker(FOREMAN_URL);
-    worker.on(
-      "message",
-      ({ id, error }: EndReport) => this.#end(id, error === undefined ? undefined : fromWire(error)),
-    );
-    worker.on("error", (error: Error) => this.#endAll(error));
-    worker.on("exit", () => this.#endAll(undefined));
-    worker.unref();
-    return worker;
-  }
-
-  #endAll(error: Error | undefined): void {
-    this.#worker = undefined;
-    for (const id of [...this.#onEnd.keys()]) this.#end(id, error);
-  }
-
-  #end(id: number, error: Error | undefined): void {
+  /** Whoever waits has nothing else that would keep the process until the answer comes. */
+  async #end(id: number): Promise<void> {
     const onEnd = this.#onEnd.get(id);
+    if (onEnd === undefined) return;
+    if (this.#awaited++ === 0) this.#worker.ref();
+    const ended = new Promise<unknown>((resolve) => onEnd.push(resolve));
+    this.#worker.postMessage({ type: "end", id } satisfies ForemanOrder);
+    await ended;
+    if (--this.#awaited === 0) this.#worker.unref();
+  }
+
+  #ended({ id }: ForemanReport, error: Error | undefined): void {
+    const onEnd = this.#onEnd.get(id) ?? [];
     this.#onEnd.delete(id);
-    onEnd?.(error);
+    for (const report of onEnd) report(error);
   }
 }

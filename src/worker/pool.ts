@@ -9,7 +9,8 @@ import type { MessagePort, Transferable } from "node:worker_threads";
 import { StrataError } from "../core/errors.ts";
 import { orAborted, throwIfAborted } from "../stream/signal.ts";
 import { AbortFlag } from "./abort_flag.ts";
-import { Foreman } from "./foreman.ts";
+import { type StartedThread, startThread } from "./foreman.ts";
+import type { ThreadPace } from "./foreman_thread.ts";
 import type { JobName, JobRequest, JobResult, Report } from "./job_map.ts";
 import type { Answer, Order } from "./thread.ts";
 import { fromWire } from "./wire_error.ts";
@@ -29,6 +30,12 @@ export interface RunOptions {
   readonly whenAborted?: "leave" | "wait";
 }
 
+/** How a pool treats its threads. */
+export interface PoolOptions {
+  /** Default: `background`. */
+  readonly pace?: ThreadPace;
+}
+
 interface Running {
   readonly resolve: (result: unknown) => void;
   readonly reject: (error: Error) => void;
@@ -39,8 +46,12 @@ interface Running {
 export class WorkerPool implements AsyncDisposable {
   readonly #idle: Thread[] = [];
   readonly #all = new Set<Thread>();
-  readonly #foreman = new Foreman();
+  readonly #pace: ThreadPace;
   #state: "open" | "closed" = "open";
+
+  constructor(options: PoolOptions = {}) {
+    this.#pace = options.pace ?? "background";
+  }
 
   /**
    * Runs a job in a thread of its own.
@@ -75,12 +86,11 @@ export class WorkerPool implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#state = "closed";
-    for (const thread of this.#all) thread.close();
-    await this.#foreman[Symbol.asyncDispose]();
+    await Promise.all([...this.#all].map((thread) => thread.close()));
   }
 
   #start(): Thread {
-    const thread = new Thread(this.#foreman, () => this.#forget(thread));
+    const thread = new Thread(this.#pace, () => this.#forget(thread));
     this.#all.add(thread);
     return thread;
   }
@@ -93,12 +103,14 @@ export class WorkerPool implements AsyncDisposable {
 }
 
 class Thread {
+  readonly #thread: StartedThread;
   readonly #port: MessagePort;
   #running: Running | undefined;
   #alive = true;
 
-  constructor(foreman: Foreman, onEnd: () => void) {
-    this.#port = foreman.start((error) => this.#die(died(error), onEnd));
+  constructor(pace: ThreadPace, onEnd: () => void) {
+    this.#thread = startThread({ pace, onEnd: (error) => this.#die(died(error), onEnd) });
+    this.#port = this.#thread.port;
     this.#port.on("message", (answer: Answer) => this.#take(answer));
     this.#port.unref();
   }
@@ -115,12 +127,13 @@ class Thread {
     });
   }
 
-  /** Rejects what runs; the thread itself is the foreman's to end. */
-  close(): void {
+  /** Rejects what runs, and ends the thread. */
+  async close(): Promise<void> {
     this.#alive = false;
     this.#running?.reject(closed());
     this.#running = undefined;
     this.#port.close();
+    await this.#thread.end();
   }
 
   #take(answer: Answer): void {

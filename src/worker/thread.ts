@@ -9,6 +9,12 @@ import { AbortFlag } from "./abort_flag.ts";
 import { type JobName, JOBS, type Report } from "./job_map.ts";
 import { publicForm, toWire, type WireError } from "./wire_error.ts";
 
+/** What a thread is started with. */
+export interface ThreadData {
+  /** Brings orders, and takes the answers. */
+  readonly port: MessagePort;
+}
+
 /** A job for a thread. */
 export interface Order {
   readonly job: JobName;
@@ -40,7 +46,7 @@ const ACTIONS: Readonly<Record<JobName, string>> = {
   verify: "rebuild the layer's archive",
 };
 
-const { port }: { readonly port: MessagePort } = workerData;
+const { port }: ThreadData = workerData;
 
 port.on("message", (order: Order) => {
   const report: Report = (bytes) => port.postMessage({ type: "report", bytes } satisfies Answer);
