@@ -2,13 +2,10 @@
 /**
  * The overlay driver: each layer keeps its own files only, and the kernel's overlayfs stacks them.
  *
- * A writable layer is an overlay mount with its `diff` on top; a committed one is mounted read-only, so that nothing
- * reaches it through its mount (I2). A writable layer without a parent is its `diff`, without any mount, as in Docker.
- *
  * @module
  */
 import type { Timespec } from "../../core/file_stat.ts";
-import { type CacheId, isCacheId } from "../../core/ids.ts";
+import type { CacheId } from "../../core/ids.ts";
 import { syncDir } from "../../host/durable.ts";
 import { fromOsError } from "../../host/errno.ts";
 import {
@@ -21,7 +18,6 @@ import {
   renamePath,
 } from "../../host/files.ts";
 import { fileSystemOf } from "../../host/fs_info.ts";
-import { mountAt, mountsBelow } from "../../host/mount_table.ts";
 import { effectiveUser } from "../../host/process.ts";
 import { RootedDir } from "../../host/rooted_dir.ts";
 import type { Change } from "../../changeset/change.ts";
@@ -43,8 +39,8 @@ import type {
   SealRequest,
   StatusRow,
 } from "../driver.ts";
-import { copyRootMetadata, findLayers, makeDirectory, removeMountPoint } from "../layer_directory.ts";
-import { mount, type MountRequest, unmount, unmountBelow } from "../mounting.ts";
+import { copyRootMetadata, findLayers, makeDirectory } from "../layer_directory.ts";
+import { unmountBelow } from "../mounting.ts";
 import { attempt, refuseStorageOptions, requireAbsent, requireLayer } from "../requests.ts";
 import { findDebris, findFaults, findLinkTo, findNeeded } from "./check.ts";
 import {
@@ -53,21 +49,15 @@ import {
   type LinkName,
   LINKS,
   linkTarget,
-  lowerOf,
   randomLinkName,
   readLinkName,
   readLinksBelow,
   readLowers,
   resolveLowers,
 } from "./layout.ts";
-import {
-  LOWERS_MAX,
-  overlayMountData,
-  type OverlayOptions,
-  parseMountOptions,
-  parseOverlayOptions,
-} from "./options.ts";
-import { directoryTypes, probeOverlay, switchesFor } from "./probe.ts";
+import { OverlayMounts } from "./mounts.ts";
+import { LOWERS_MAX, parseOverlayOptions } from "./options.ts";
+import { directoryTypes, probeOverlay } from "./probe.ts";
 import {
   isCommitted,
   lowersOn,
@@ -82,7 +72,6 @@ import { OVERLAY_DIALECT } from "./whiteouts.ts";
 const HOME_MODE = 0o710;
 const LINKS_MODE = 0o700;
 const DIFF_MODE = 0o755;
-const MERGED_MODE = 0o700;
 /** Before every change, so that contents decide. Files of a shared layer are the same inode, and are not read. */
 const BEGINNING: Timespec = { sec: 0, nsec: 0 };
 
@@ -97,7 +86,7 @@ export class OverlayDriver implements Driver {
   readonly spec: DriverSpec;
   readonly capabilities: DriverCapabilities;
   readonly #home: string;
-  readonly #options: OverlayOptions;
+  readonly #mounts: OverlayMounts;
 
   /**
    * Opens a home, making it when there is none. Nothing is probed.
@@ -105,12 +94,13 @@ export class OverlayDriver implements Driver {
    */
   constructor(spec: DriverSpec) {
     this.spec = spec;
-    this.#options = parseOverlayOptions(spec.options);
+    const options = parseOverlayOptions(spec.options);
     this.#home = attempt(`open the driver's home "${spec.home}"`, () => {
       ensureDir(spec.home, HOME_MODE);
       ensureDir(`${spec.home}/${LINKS}`, LINKS_MODE);
       return realPath(spec.home);
     });
+    this.#mounts = new OverlayMounts(this.#home, options);
     this.capabilities = {
       mounts: effectiveUser() === 0 ? "yes" : "no",
       readOnlyMounts: "enforced",
@@ -201,32 +191,15 @@ export class OverlayDriver implements Driver {
   }
 
   treeOf(id: CacheId, access: "writable" | "read-only"): LayerTree {
-    const { dir } = this.locate(id);
-    const isBare = access === "writable" && readLowers(dir).length === 0;
-    return isBare ? { path: `${dir}/diff`, kind: "directory" } : { path: `${dir}/merged`, kind: "mount" };
+    return this.#mounts.treeOf(this.locate(id), access);
   }
 
   async get(id: CacheId, options: GetOptions = {}): Promise<string> {
-    const { dir } = requireLayer(this.locate(id));
-    const access = options.access === "read-only" || isCommitted(dir) ? "read-only" : "writable";
-    const lowers = readLowers(dir);
-    const { path: merged, kind } = this.treeOf(id, access);
-    if (kind === "directory" || mountAt(merged) !== undefined) return merged;
-    const request = await this.#mountRequest({ id, lowers, access, options });
-    ensureDir(merged, MERGED_MODE);
-    try {
-      await mount(request);
-    } catch (error) {
-      removeMountPoint(merged);
-      throw error;
-    }
-    return merged;
+    return await this.#mounts.get(requireLayer(this.locate(id)), options);
   }
 
   async put(id: CacheId): Promise<void> {
-    const merged = `${this.locate(id).dir}/merged`;
-    await unmount(merged);
-    removeMountPoint(merged);
+    await this.#mounts.put(this.locate(id));
   }
 
   changes(id: CacheId, parent: CacheId | undefined): Change[] {
@@ -259,13 +232,7 @@ export class OverlayDriver implements Driver {
   }
 
   mountsOver(id: CacheId): readonly string[] {
-    const link = findLinkName(this.locate(id).dir);
-    const own = link === undefined ? undefined : lowerOf(link);
-    return mountsBelow(this.#home).map(({ mountPoint }) => mountPoint).filter((place) => {
-      const mounted = place.slice(this.#home.length + 1).split("/", 1)[0] ?? "";
-      if (!isCacheId(mounted)) return false;
-      return mounted === id || (own !== undefined && readLowers(this.locate(mounted).dir).includes(own));
-    });
+    return this.#mounts.over(this.locate(id));
   }
 
   debris(): readonly Debris[] {
@@ -313,9 +280,7 @@ export class OverlayDriver implements Driver {
   }
 
   async cleanup(): Promise<void> {
-    for (const place of await unmountBelow(this.#home)) {
-      if (place.endsWith("/merged")) removeMountPoint(place);
-    }
+    await this.#mounts.putAll();
   }
 
   /** A layer with all below it, top first; nothing for no layer. */
@@ -344,31 +309,4 @@ export class OverlayDriver implements Driver {
     using view = this.view(below);
     copyRootMetadata(view, tree);
   }
-
-  async #mountRequest(layer: MountedLayer): Promise<MountRequest> {
-    const { id, lowers, access, options } = layer;
-    const extra = [...this.#options.mountOptions, ...parseMountOptions(options.mountOptions ?? [])];
-    const place = { cwd: this.#home, target: `${id}/merged` };
-    if (lowers.length === 0) {
-      return { ...place, type: "bind", source: `${id}/diff`, options: ["ro", ...extra.filter(isGeneric)].join(",") };
-    }
-    const stack = access === "writable"
-      ? { lowers, upper: { diff: `${id}/diff`, work: `${id}/work` } }
-      : { lowers: [`${id}/diff`, ...lowers] };
-    const switches = await switchesFor(this.#home);
-    const data = overlayMountData({ ...stack, switches, label: options.mountLabel, extra });
-    return { ...place, type: "overlay", source: "overlay", options: data };
-  }
-}
-
-interface MountedLayer {
-  readonly id: CacheId;
-  readonly lowers: readonly string[];
-  readonly access: "read-only" | "writable";
-  readonly options: GetOptions;
-}
-
-/** Whether an option is a flag that every file system takes. */
-function isGeneric(option: string): boolean {
-  return !option.includes("=");
 }

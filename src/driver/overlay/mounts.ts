@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Mounting the layers of a home.
+ *
+ * A writable layer is an overlay mount with its `diff` on top; a committed one is mounted read-only, so that nothing
+ * reaches it through its mount (I2). A writable layer without a parent is its `diff`, without any mount, as in Docker.
+ *
+ * @module
+ */
+import { type CacheId, isCacheId } from "../../core/ids.ts";
+import { ensureDir } from "../../host/files.ts";
+import { mountAt, mountsBelow } from "../../host/mount_table.ts";
+import type { GetOptions, LayerLocation, LayerTree } from "../driver.ts";
+import { removeMountPoint } from "../layer_directory.ts";
+import { mount, type MountRequest, unmount, unmountBelow } from "../mounting.ts";
+import { findLinkName, lowerOf, readLowers } from "./layout.ts";
+import { overlayMountData, type OverlayOptions, parseMountOptions } from "./options.ts";
+import { switchesFor } from "./probe.ts";
+import { isCommitted } from "./seal.ts";
+
+const MERGED_MODE = 0o700;
+
+/** What is to be mounted, and how. */
+interface MountedLayer {
+  readonly id: CacheId;
+  readonly lowers: readonly string[];
+  readonly access: "read-only" | "writable";
+  readonly options: GetOptions;
+}
+
+/** The mounts of one home. */
+export class OverlayMounts {
+  readonly #home: string;
+  readonly #options: OverlayOptions;
+
+  /** Takes the home's path without symlinks, since the kernel's table of mounts names mounts so. */
+  constructor(home: string, options: OverlayOptions) {
+    this.#home = home;
+    this.#options = options;
+  }
+
+  /** Where {@link OverlayMounts.get} gives a layer's tree. */
+  treeOf({ dir }: LayerLocation, access: "writable" | "read-only"): LayerTree {
+    const isBare = access === "writable" && readLowers(dir).length === 0;
+    return isBare ? { path: `${dir}/diff`, kind: "directory" } : { path: `${dir}/merged`, kind: "mount" };
+  }
+
+  /**
+   * Mounts a layer that is there, unless it is mounted, and gives the path of its tree.
+   * @throws {StrataError} for options and stacks that cannot be mounted; nothing is left behind then
+   */
+  async get(location: LayerLocation, options: GetOptions): Promise<string> {
+    const { cacheId: id, dir } = location;
+    const access = options.access === "read-only" || isCommitted(dir) ? "read-only" : "writable";
+    const { path: merged, kind } = this.treeOf(location, access);
+    if (kind === "directory" || mountAt(merged) !== undefined) return merged;
+    const request = await this.#request({ id, lowers: readLowers(dir), access, options });
+    ensureDir(merged, MERGED_MODE);
+    try {
+      await mount(request);
+    } catch (error) {
+      removeMountPoint(merged);
+      throw error;
+    }
+    return merged;
+  }
+
+  /** Unmounts a layer; nothing happens when it is not mounted. */
+  async put({ dir }: LayerLocation): Promise<void> {
+    const merged = `${dir}/merged`;
+    await unmount(merged);
+    removeMountPoint(merged);
+  }
+
+  /** Unmounts everything below the home. */
+  async putAll(): Promise<void> {
+    for (const place of await unmountBelow(this.#home)) {
+      if (place.endsWith("/merged")) removeMountPoint(place);
+    }
+  }
+
+  /** Where trees are mounted that show a layer's own directory. */
+  over({ cacheId, dir }: LayerLocation): readonly string[] {
+    const link = findLinkName(dir);
+    const own = link === undefined ? undefined : lowerOf(link);
+    return mountsBelow(this.#home).map(({ mountPoint }) => mountPoint).filter((place) => {
+      const mounted = place.slice(this.#home.length + 1).split("/", 1)[0] ?? "";
+      if (!isCacheId(mounted)) return false;
+      return mounted === cacheId || (own !== undefined && readLowers(`${this.#home}/${mounted}`).includes(own));
+    });
+  }
+
+  async #request({ id, lowers, access, options }: MountedLayer): Promise<MountRequest> {
+    const extra = [...this.#options.mountOptions, ...parseMountOptions(options.mountOptions ?? [])];
+    const place = { cwd: this.#home, target: `${id}/merged` };
+    if (lowers.length === 0) {
+      return { ...place, type: "bind", source: `${id}/diff`, options: ["ro", ...extra.filter(isGeneric)].join(",") };
+    }
+    const stack = access === "writable"
+      ? { lowers, upper: { diff: `${id}/diff`, work: `${id}/work` } }
+      : { lowers: [`${id}/diff`, ...lowers] };
+    const switches = await switchesFor(this.#home);
+    const data = overlayMountData({ ...stack, switches, label: options.mountLabel, extra });
+    return { ...place, type: "overlay", source: "overlay", options: data };
+  }
+}
+
+/** Whether an option is a flag that every file system takes. */
+function isGeneric(option: string): boolean {
+  return !option.includes("=");
+}
