@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * User namespaces from within: whether this process is in one, and which ids it can give to files.
+ *
+ * Inside one an ordinary user is root, and may mount overlays; but only ids that are mapped can own files there.
+ * user_namespaces(7), "User and group ID mappings: uid_map and gid_map".
+ *
+ * @module
+ */
+import { readText } from "./files.ts";
+
+/** A run of ids of a namespace, and of the ids they are outside. */
+export interface MappedIds {
+  /** The first id inside. */
+  readonly inside: number;
+  /** The first id outside. */
+  readonly outside: number;
+  readonly count: number;
+}
+
+/** The initial namespace maps all ids to themselves, but for -1, which is none. */
+const ALL_IDS = 2 ** 32 - 1;
+
+/** Whether this process is in a user namespace other than the machine's first. Where there are no namespaces, it is not. */
+export function inUserNamespace(): boolean {
+  const ids = mappedUsers();
+  if (ids.length !== 1) return ids.length > 1;
+  const [{ inside, outside, count } = { inside: 0, outside: 0, count: ALL_IDS }] = ids;
+  return inside !== 0 || outside !== 0 || count !== ALL_IDS;
+}
+
+/** Whether files can belong to one user only here: to whoever runs this. */
+export function hasSingleUser(): boolean {
+  return mappedUsers().reduce((sum, { count }) => sum + count, 0) === 1;
+}
+
+/** The user ids of this process's namespace. */
+export function mappedUsers(): MappedIds[] {
+  return parseIdMap(readText("/proc/self/uid_map") ?? "");
+}
+
+/** The runs in a text of the form of `/proc/self/uid_map`. */
+export function parseIdMap(text: string): MappedIds[] {
+  return text.split("\n").flatMap((line) => {
+    const [inside, outside, count] = line.trim().split(/\s+/).map(Number);
+    return inside === undefined || outside === undefined || count === undefined ? [] : [{ inside, outside, count }];
+  });
+}
