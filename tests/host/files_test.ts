@@ -7,7 +7,6 @@ import process from "node:process";
 import { hasCode } from "../../src/core/errors.ts";
 import { syncDir, syncFile, syncFileSystemOf, writeFileAtomic } from "../../src/host/durable.ts";
 import * as files from "../../src/host/files.ts";
-import { fileSystemName, fileSystemOf } from "../../src/host/fs_info.ts";
 import { scratch, withCode } from "./scratch.ts";
 
 describe("writeFileAtomic()", () => {
@@ -125,22 +124,5 @@ describe("files", () => {
     assert.equal(files.pathExists(join(dir.path, "d/f")), true);
     files.removeTreeAt(join(dir.path, "d"));
     assert.deepEqual(files.listNames(dir.path), []);
-  });
-});
-
-describe("fileSystemOf()", () => {
-  it("knows the common names", () => {
-    assert.equal(fileSystemName(0xef53), "extfs");
-    assert.equal(fileSystemName(0x9123683e), "btrfs");
-    assert.equal(fileSystemName(1), "<unknown>");
-  });
-
-  it("tells kind and space", () => {
-    using dir = scratch();
-    const info = fileSystemOf(dir.path);
-    assert.ok(info.totalBytes >= info.freeBytes && info.freeBytes > 0);
-    assert.equal(info.name, fileSystemName(info.magic));
-    assert.equal(fileSystemOf("/proc").magic, 0x9fa0);
-    assert.throws(() => fileSystemOf(join(dir.path, "none")), withCode("ENOENT"));
   });
 });
