@@ -7,6 +7,7 @@
  */
 import type { CacheId } from "../../core/ids.ts";
 import { listNames, pathExists } from "../../host/files.ts";
+
 import type { Debris, LayerFault, LayerLocation } from "../driver.ts";
 import { findLayers, modifiedMsOf } from "../layer_directory.ts";
 import {
@@ -20,16 +21,23 @@ import {
   readLowers,
 } from "./layout.ts";
 import { PROBE_PREFIX } from "./probe.ts";
+import { SHORT_NAMES_PREFIX } from "./short_names.ts";
 
-/** Short names that lead to no layer, and directories in which a killed process tried what the kernel can. */
+/** Directories of a home that are there for a moment. */
+const PASSING = [
+  { prefix: PROBE_PREFIX, what: "an unfinished trial of the kernel's overlayfs" },
+  { prefix: SHORT_NAMES_PREFIX, what: "names for a mount that was not made" },
+];
+
+/** Short names that lead to no layer, and directories that a killed process needed for a trial or a mount. */
 export function findDebris(home: string): Debris[] {
   const links = listLinkNames(home).filter((link) => !leadsToLayer(home, link));
-  const probes = listNames(home).filter((name) => name.startsWith(PROBE_PREFIX));
+  const passing = listNames(home).flatMap((name) =>
+    PASSING.filter(({ prefix }) => name.startsWith(prefix)).map(({ what }) => ({ name, what }))
+  );
   return [
     ...links.flatMap((link) => debrisAt(`${home}/${lowerOf(link)}`, { what: "a short name of no layer", use: "none" })),
-    ...probes.flatMap((name) =>
-      debrisAt(`${home}/${name}`, { what: "an unfinished trial of the kernel's overlayfs", use: "momentary" })
-    ),
+    ...passing.flatMap(({ name, what }) => debrisAt(`${home}/${name}`, { what, use: "momentary" })),
   ];
 }
 

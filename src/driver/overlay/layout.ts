@@ -4,7 +4,7 @@
  *
  *   overlay2/              0710
  *     l/                   0700
- *       <26 chars>         symlink to ../<id>/diff; a short name, so that the names of 128 layers fit into one mount
+ *       <26 chars>         symlink to ../<id>/diff; a short name, so that many names fit into one mount
  *     <id>/                0710
  *       diff/              the layer's own files, whiteouts in the kernel's form
  *       link               the layer's short name

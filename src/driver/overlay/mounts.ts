@@ -8,15 +8,24 @@
  * @module
  */
 import { type CacheId, isCacheId } from "../../core/ids.ts";
+import { fromOsError } from "../../host/errno.ts";
 import { ensureDir } from "../../host/files.ts";
 import { mountAt, mountsBelow } from "../../host/mount_table.ts";
+
 import type { GetOptions, LayerLocation, LayerTree } from "../driver.ts";
 import { removeMountPoint } from "../layer_directory.ts";
 import { mount, type MountRequest, unmount, unmountBelow } from "../mounting.ts";
 import { findLinkName, lowerOf, readLowers } from "./layout.ts";
-import { overlayMountData, type OverlayOptions, parseMountOptions } from "./options.ts";
+import {
+  fitsMountData,
+  type OverlayMount,
+  overlayMountData,
+  type OverlayOptions,
+  parseMountOptions,
+} from "./options.ts";
 import { switchesFor } from "./probe.ts";
 import { isCommitted } from "./seal.ts";
+import { ShortNames, shortNames } from "./short_names.ts";
 
 const MERGED_MODE = 0o700;
 
@@ -54,13 +63,14 @@ export class OverlayMounts {
     const access = options.access === "read-only" || isCommitted(dir) ? "read-only" : "writable";
     const { path: merged, kind } = this.treeOf(location, access);
     if (kind === "directory" || mountAt(merged) !== undefined) return merged;
-    const request = await this.#request({ id, lowers: readLowers(dir), access, options });
+    const layer: MountedLayer = { id, lowers: readLowers(dir), access, options };
     ensureDir(merged, MERGED_MODE);
     try {
-      await mount(request);
+      if (layer.lowers.length === 0) await mount(this.#bind(layer));
+      else await this.#mountOverlay(layer);
     } catch (error) {
       removeMountPoint(merged);
-      throw error;
+      throw fromOsError(error, `mount layer ${id}`);
     }
     return merged;
   }
@@ -90,22 +100,53 @@ export class OverlayMounts {
     });
   }
 
-  async #request({ id, lowers, access, options }: MountedLayer): Promise<MountRequest> {
-    const extra = [...this.#options.mountOptions, ...parseMountOptions(options.mountOptions ?? [])];
-    const place = { cwd: this.#home, target: `${id}/merged` };
-    if (lowers.length === 0) {
-      return { ...place, type: "bind", source: `${id}/diff`, options: ["ro", ...extra.filter(isGeneric)].join(",") };
-    }
+  /** A layer without others below it needs no overlay. */
+  #bind({ id, options }: MountedLayer): MountRequest {
+    const flags = this.#extra(options).filter(isGeneric);
+    return {
+      cwd: this.#home,
+      type: "bind",
+      source: `${id}/diff`,
+      target: `${id}/merged`,
+      options: ["ro", ...flags].join(),
+    };
+  }
+
+  async #mountOverlay({ id, lowers, access, options }: MountedLayer): Promise<void> {
     const stack = access === "writable"
       ? { lowers, upper: { diff: `${id}/diff`, work: `${id}/work` } }
       : { lowers: [`${id}/diff`, ...lowers] };
-    const switches = await switchesFor(this.#home);
-    const data = overlayMountData({ ...stack, switches, label: options.mountLabel, extra });
-    return { ...place, type: "overlay", source: "overlay", options: data };
+    const overlay: OverlayMount = {
+      ...stack,
+      switches: await switchesFor(this.#home),
+      label: options.mountLabel,
+      extra: this.#extra(options),
+    };
+    const request = { type: "overlay", source: "overlay" } as const;
+    if (fitsMountData(overlay)) {
+      const data = overlayMountData(overlay);
+      return await mount({ ...request, cwd: this.#home, target: `${id}/merged`, options: data });
+    }
+    // What does not fit even so is refused before anything is made.
+    const data = overlayMountData(shortened(overlay));
+    using short = new ShortNames(this.#home, overlay.lowers);
+    await mount({ ...request, cwd: short.dir, target: `../${id}/merged`, options: data });
+  }
+
+  #extra(options: GetOptions): readonly string[] {
+    return [...this.#options.mountOptions, ...parseMountOptions(options.mountOptions ?? [])];
   }
 }
 
 /** Whether an option is a flag that every file system takes. */
 function isGeneric(option: string): boolean {
   return !option.includes("=");
+}
+
+/** The same mount as seen from a directory of {@link ShortNames}. */
+function shortened(overlay: OverlayMount): OverlayMount {
+  const lowers = shortNames(overlay.lowers.length);
+  if (overlay.upper === undefined) return { ...overlay, lowers };
+  const { diff, work } = overlay.upper;
+  return { ...overlay, lowers, upper: { diff: `../${diff}`, work: `../${work}` } };
 }

@@ -4,7 +4,7 @@
  *
  * mount(2) copies at most a page of options, less one byte, and cuts the rest off without a word: a stack that lost its
  * last lowers mounts all the same. So the length is checked here, before the mount, and never left to the kernel.
- * All paths are relative to the driver's home, which is where mount(8) runs, so that 128 lowers fit.
+ * All paths are relative to the directory in which mount(8) runs, so that the names of many layers fit.
  *
  * Sources: kernel Documentation/filesystems/overlayfs.rst, mount(2), mount(8).
  *
@@ -14,15 +14,15 @@ import { StrataError } from "../../core/errors.ts";
 
 /** Bytes of a mount's options: the smallest page of any Linux, less the NUL that ends them. */
 export const MOUNT_DATA_BYTES_MAX = 4095;
-/** Lowers of one mount. Docker's number; the kernel's is 500. */
-export const LOWERS_MAX = 128;
+/** Lowers of one mount: the kernel's OVL_MAX_STACK. */
+export const LOWERS_MAX = 500;
 
 /** What the user asked of all mounts of this driver. */
 export interface OverlayOptions {
   readonly mountOptions: readonly string[];
 }
 
-/** One overlay mount. Paths are relative to the driver's home. */
+/** One overlay mount. Paths are relative to the directory in which mount(8) runs. */
 export interface OverlayMount {
   /** Top first. */
   readonly lowers: readonly string[];
@@ -119,18 +119,36 @@ export function kernelSwitches(parameters: readonly string[]): readonly string[]
   return switches;
 }
 
+/** Whether the mount's options fit into a page. */
+export function fitsMountData(mount: OverlayMount): boolean {
+  return mountData(mount).length <= MOUNT_DATA_BYTES_MAX;
+}
+
 /**
  * The mount's option string.
- * @throws {StrataError} `MAX_DEPTH` when it would not fit, `INVALID_ARGUMENT` for a label that cannot be quoted
+ * @throws {StrataError} `MAX_DEPTH` when it would not fit, or has more lowers than the kernel takes, `INVALID_ARGUMENT`
+ *   for a label that cannot be quoted
  */
 export function overlayMountData(mount: OverlayMount): string {
-  const fixed = [...mount.switches];
-  if (mount.upper !== undefined) fixed.push(`upperdir=${mount.upper.diff}`, `workdir=${mount.upper.work}`);
-  fixed.push(...mount.extra);
-  if (mount.label !== undefined && mount.label !== "") fixed.push(`context="${checkedLabel(mount.label)}"`);
-  const data = [`lowerdir=${mount.lowers.join(":")}`, ...fixed].join(",");
-  if (data.length > MOUNT_DATA_BYTES_MAX) refuseLength(mount.lowers, data.length);
+  const { lowers } = mount;
+  if (lowers.length > LOWERS_MAX) {
+    throw new StrataError(
+      "MAX_DEPTH",
+      `Cannot mount ${lowers.length} layers: the kernel stacks ${LOWERS_MAX} at most; use fewer layers`,
+      { depth: lowers.length, depthMax: LOWERS_MAX },
+    );
+  }
+  const data = mountData(mount);
+  if (data.length > MOUNT_DATA_BYTES_MAX) refuseLength(lowers, data.length);
   return data;
+}
+
+function mountData({ lowers, upper, switches, extra, label }: OverlayMount): string {
+  const fixed = [...switches];
+  if (upper !== undefined) fixed.push(`upperdir=${upper.diff}`, `workdir=${upper.work}`);
+  fixed.push(...extra);
+  if (label !== undefined && label !== "") fixed.push(`context="${checkedLabel(label)}"`);
+  return [`lowerdir=${lowers.join(":")}`, ...fixed].join(",");
 }
 
 function checkedLabel(label: string): string {

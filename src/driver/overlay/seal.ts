@@ -38,7 +38,8 @@ export interface SealContext {
  */
 export function sealOverlay(request: SealRequest, { view, link }: SealContext): SealedLayer {
   const { changeset, parents } = request;
-  const lowers = lowersOn(parents);
+  // A layer is mounted read-only with itself among the lowers.
+  const lowers = lowersOn(parents, { countMax: LOWERS_MAX - 1 });
   const source = `${request.staging}/tree`;
   const dir = `${request.staging}/layer`;
   using tree = RootedDir.open(source);
@@ -58,12 +59,15 @@ export function sealOverlay(request: SealRequest, { view, link }: SealContext): 
  * What a layer on these parents (top first) has below it, as `lower` names it.
  * @throws {StrataError} `MAX_DEPTH` when the stack is too high
  */
-export function lowersOn(parents: readonly LayerLocation[]): readonly string[] {
-  if (parents.length > LOWERS_MAX) {
+export function lowersOn(
+  parents: readonly LayerLocation[],
+  { countMax = LOWERS_MAX }: { readonly countMax?: number } = {},
+): readonly string[] {
+  if (parents.length > countMax) {
     throw new StrataError(
       "MAX_DEPTH",
       `Cannot put a layer on ${parents.length} others: an overlay mount takes ${LOWERS_MAX}; use fewer layers`,
-      { depth: parents.length, depthMax: LOWERS_MAX },
+      { depth: parents.length, depthMax: countMax },
     );
   }
   return parents.map(({ dir }) => lowerOf(readLinkName(dir)));

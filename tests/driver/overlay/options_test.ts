@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { hasCode } from "../../../src/core/errors.ts";
 import {
+  fitsMountData,
   kernelSwitches,
   LOWERS_MAX,
   MOUNT_DATA_BYTES_MAX,
@@ -77,14 +78,21 @@ describe("overlayMountData()", () => {
     assert.equal(overlayMountData({ lowers: ["a", "b"], switches: [], extra: [], label: "" }), "lowerdir=a:b");
   });
 
-  it("has room for as many layers as a mount takes", () => {
+  it("has room for as many layers as the kernel takes, by names of two characters", () => {
     const mount = {
-      lowers: Array.from({ length: LOWERS_MAX }, () => LOWER),
-      upper: { diff: `${ID}/diff`, work: `${ID}/work` },
+      lowers: Array.from({ length: LOWERS_MAX }, () => "zz"),
+      upper: { diff: `../${ID}/diff`, work: `../${ID}/work` },
       switches: ALL_SWITCHES,
       extra: [],
     };
+    assert.ok(fitsMountData(mount));
     assert.ok(overlayMountData(mount).length <= MOUNT_DATA_BYTES_MAX);
+    const higher = { ...mount, lowers: [...mount.lowers, "zz"] };
+    assert.throws(
+      () => overlayMountData(higher),
+      (error) => hasCode(error, "MAX_DEPTH") && error.detail.depthMax === LOWERS_MAX,
+    );
+    assert.equal(fitsMountData({ ...mount, lowers: mount.lowers.map(() => LOWER) }), false);
   });
 
   it("says how many layers fit when they do not", () => {

@@ -13,7 +13,6 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import type { Changeset } from "../../../src/changeset/change.ts";
 import { hasCode } from "../../../src/core/errors.ts";
 import { randomCacheId } from "../../../src/core/ids.ts";
 import { probeOverlay } from "../../../src/driver/overlay/probe.ts";
@@ -24,19 +23,6 @@ import type { DriverContext } from "../../../src/testing/driver_suite.ts";
 import { dir, file, opaque, whiteout } from "../../../src/testing/layer_builder.ts";
 import { RootedDir } from "../../../src/host/rooted_dir.ts";
 import { withScratchDriver } from "../../conformance/scratch_driver.ts";
-
-const EMPTY: Changeset = {
-  whiteouts: [],
-  opaques: [],
-  impliedDirs: [],
-  enteredDirs: [],
-  pendingLinks: [],
-  lost: [],
-  dropped: [],
-  droppedCount: 0,
-  sizeBytes: 0,
-  entryCount: 0,
-};
 
 const skip = await probeOverlay(tmpdir()) ?? false;
 
@@ -105,15 +91,6 @@ describe("OverlayDriver", { skip }, () => {
     assert.equal(readFileSync(busy, "utf8"), "1");
     closeSync(busy);
     await driver.remove(id);
-  });
-
-  onScratch("mounts 100 layers with a writable one on top, and refuses more than 128", async (context) => {
-    const { driver } = context;
-    const stack = stackOf(context, Array.from({ length: 100 }, (_, i) => [file(`${i}`, `${i}`)]));
-    await withWritable(context, stack, ({ path }) => assert.equal(readdirSync(path).length, 100));
-    const staging = { staging: context.work, cacheId: randomCacheId(), changeset: EMPTY };
-    const parents = [...stack, ...stack];
-    assert.throws(() => driver.seal({ ...staging, parents }), (error) => hasCode(error, "MAX_DEPTH"));
   });
 
   onScratch("removes the short name with the layer, and says which file is damaged", async (context) => {
