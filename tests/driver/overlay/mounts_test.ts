@@ -29,7 +29,7 @@ describe("OverlayMounts", { skip }, () => {
   it("mounts as many layers as the kernel takes, for reading and for writing, and refuses one more", async () => {
     await withScratchDriver("overlay2", async (context) => {
       const { driver } = context;
-      const stack = unsyncedStack(context, LOWERS_MAX);
+      const stack = await unsyncedStack(context, LOWERS_MAX);
       const id = topId(stack);
       const path = await driver.get(id);
       assertShown(path);
@@ -46,16 +46,18 @@ describe("OverlayMounts", { skip }, () => {
         assert.equal(readdirSync(driver.locate(id).dir).includes("merged"), false);
       });
       assertClean(context);
-      assert.throws(() => addLayer(driver, { archive: [], below: stack, work: context.work }), (error) => {
-        return hasCode(error, "MAX_DEPTH") && error.detail.depthMax === LOWERS_MAX - 1;
-      });
+      const higher = async () => await addLayer(driver, { archive: [], below: stack, work: context.work });
+      await assert.rejects(
+        higher,
+        (error) => hasCode(error, "MAX_DEPTH") && error.detail.depthMax === LOWERS_MAX - 1,
+      );
     });
   });
 
   it("says how many layers fit beside a label that takes most of the page", async () => {
     await withScratchDriver("overlay2", async (context) => {
       const { driver } = context;
-      const stack = stackOf(context, Array.from({ length: 60 }, (_, index) => [file(`${index}`)]));
+      const stack = await stackOf(context, Array.from({ length: 60 }, (_, index) => [file(`${index}`)]));
       const id = topId(stack);
       const refused = await driver.get(id, { mountLabel: "x".repeat(4000) }).catch((error: unknown) => error);
       assert.ok(hasCode(refused, "MAX_DEPTH"), String(refused));
@@ -78,11 +80,11 @@ describe("OverlayMounts", { skip }, () => {
 });
 
 /** Layers with a file each, named by its number from the base. Syncing each would take as long as all else. */
-function unsyncedStack({ driver, work }: DriverContext, count: number): readonly LayerLocation[] {
+async function unsyncedStack({ driver, work }: DriverContext, count: number): Promise<readonly LayerLocation[]> {
   let below: readonly LayerLocation[] = [];
   for (let index = 0; index < count; index++) {
-    const { sealed, staging } = stageLayer(driver, { archive: [file(`${index}`, `${index}`)], below, work });
-    driver.publish(sealed);
+    const { sealed, staging } = await stageLayer(driver, { archive: [file(`${index}`, `${index}`)], below, work });
+    await driver.publish(sealed);
     removeTreeAt(staging);
     below = [driver.locate(sealed.cacheId), ...below];
   }
