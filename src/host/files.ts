@@ -40,6 +40,13 @@ export function ensureDir(path: string, mode: number): void {
   }
 }
 
+/** What has this name, or the nearest directory above that is there. */
+export function nearestDirectory(path: string): string {
+  let dir = path;
+  while (!pathExists(dir)) dir = dir.slice(0, Math.max(1, dir.lastIndexOf("/")));
+  return dir;
+}
+
 /** A file's UTF-8 text; `undefined` when there is no such file. */
 export function readText(path: string): string | undefined {
   return undefinedIfAbsent(() => readFileSync(path, "utf8"));

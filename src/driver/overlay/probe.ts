@@ -7,7 +7,7 @@
 import { randomId } from "../../core/ids.ts";
 import { joinPath, type LayerPath, ROOT } from "../../core/layer_path.ts";
 import { type ByteString, fromText } from "../../core/bytes.ts";
-import { ensureDir, listNames, pathExists, realPath, removeTreeAt } from "../../host/files.ts";
+import { ensureDir, listNames, nearestDirectory, pathExists, realPath, removeTreeAt } from "../../host/files.ts";
 import { hasErrno } from "../../host/errno.ts";
 import { effectiveUser } from "../../host/process.ts";
 import { RootedDir } from "../../host/rooted_dir.ts";
@@ -82,13 +82,6 @@ async function tryMount(dir: string): Promise<string | undefined> {
 
 function currentSwitches(): readonly string[] {
   return pathExists(PARAMETERS) ? kernelSwitches(listNames(PARAMETERS)) : [];
-}
-
-/** The home, or the directory that it will be made in. */
-function nearestDirectory(path: string): string {
-  let dir = path;
-  while (!pathExists(dir)) dir = dir.slice(0, Math.max(1, dir.lastIndexOf("/")));
-  return dir;
 }
 
 function pathOf(name: string): LayerPath {
