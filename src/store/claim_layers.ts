@@ -4,7 +4,7 @@
  * waits, and then finds the layer; or takes over, if the other failed or died.
  *
  * What is known beforehand is the ChainID where DiffIDs are expected, or the blob on its parent. Of a stream without any
- * expectation nothing is known until its end: then both read it, and the first to publish wins.
+ * expectation only its beginning is known: see `twin_streams.ts`.
  *
  * @module
  */

@@ -6,9 +6,11 @@
  */
 import type { LayerDescriptor } from "../core/descriptor.ts";
 import type { ChainId, DiffId, Digest } from "../core/digest.ts";
+import type { BlobSource } from "../worker/ingest.ts";
 import type { StoreContext } from "./context.ts";
 import type { Layer } from "./layer.ts";
 import { takeIn, type TakeInProgress } from "./take_in.ts";
+import { SoleStream } from "./twin_streams.ts";
 
 /** How a layer is registered. */
 export interface RegisterOptions {
@@ -47,10 +49,29 @@ export async function register(
   stream: ReadableStream<Uint8Array>,
   options: RegisterOptions & Partial<RegisterWithDescriptorOptions>,
 ): Promise<Layer> {
+  const { parent, signal, expectedDiffId, expectedBlob } = options;
+  const source = { kind: "stream", stream } as const;
+  if (expectedDiffId !== undefined || expectedBlob !== undefined) return await takeInOne(context, source, options);
+  using sole = await SoleStream.of(context, { stream, parent, signal });
+  return await takeInOne(context, sole.source, {
+    ...options,
+    ...(sole.diffId === undefined ? {} : { expectedDiffId: sole.diffId }),
+    onProgress(event) {
+      sole.touch();
+      options.onProgress?.(event);
+    },
+  });
+}
+
+async function takeInOne(
+  context: StoreContext,
+  source: BlobSource,
+  options: RegisterOptions & Partial<RegisterWithDescriptorOptions>,
+): Promise<Layer> {
   const { parent, existing, signal, onProgress, expectedDiffId, expectedBlob, descriptor } = options;
   const request = {
     layers: [{
-      source: { kind: "stream", stream } as const,
+      source,
       ...(expectedDiffId === undefined ? {} : { expectedDiffId }),
       ...(expectedBlob === undefined ? {} : { expectedBlob }),
       ...(descriptor === undefined ? {} : { descriptor }),

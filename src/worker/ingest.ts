@@ -22,10 +22,13 @@ import type { BlobInput } from "./jobs/decode.ts";
 import type { UnpackedLayer } from "./layer_pipeline.ts";
 import type { WorkerPool } from "./pool.ts";
 
-/** A blob, wherever it is: in (a part of) a file, or in a stream, which is read to its end or cancelled. */
+/**
+ * A blob, wherever it is: in (a part of) a file, or in a stream, which is read to its end or cancelled. What somebody has
+ * read of a stream already is its head.
+ */
 export type BlobSource =
   | { readonly kind: "file"; readonly path: string; readonly offset?: number; readonly length?: number }
-  | { readonly kind: "stream"; readonly stream: ReadableStream<Uint8Array> };
+  | { readonly kind: "stream"; readonly stream: ReadableStream<Uint8Array>; readonly head?: readonly Uint8Array[] };
 
 /** A blob to be taken in. */
 export interface IngestRequest {
@@ -136,12 +139,12 @@ function openSource(source: BlobSource): OpenSource {
   return {
     input: { kind: "port", port: port2 },
     ports: [port2],
-    pump: (signal) => pumpStream(source.stream, { port: port1, signal }),
+    pump: (signal) => pumpStream(source, { port: port1, signal }),
   };
 }
 
 async function pumpStream(
-  stream: ReadableStream<Uint8Array>,
+  { stream, head }: BlobSource & { readonly kind: "stream" },
   to: { port: MessagePort; signal: AbortSignal },
 ): Promise<void> {
   const sender = new ChunkSender(to.port);
@@ -152,6 +155,7 @@ async function pumpStream(
   to.signal.addEventListener("abort", onAbort);
   try {
     let sinceTurn = 0;
+    for (const chunk of head ?? []) await sender.send(chunk);
     for (let next = await reader.read(); !next.done; next = await reader.read()) {
       await sender.send(next.value);
       sinceTurn += next.value.length;

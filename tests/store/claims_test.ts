@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, utimesSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { createChainId, hasCode, LayerStore, parseDiffId } from "../../mod.ts";
@@ -12,6 +12,10 @@ import { bytesOf, DRIVERS, ScratchRoot, streamOf } from "../support/scratch_stor
 
 const TAR = layerTar([file("f", "content")]);
 const DIGEST = digestOf(TAR);
+/** Two that begin alike, for longer than beginnings are compared. */
+const COMMON = file("a", "x".repeat(200_000));
+const LARGE = layerTar([COMMON, file("f", "one")]);
+const LARGE_TOO = layerTar([COMMON, file("f", "two")]);
 const EXPECTATIONS = {
   "its DiffID": { expectedDiffId: parseDiffId(DIGEST) },
   "its blob": { expectedBlob: { digest: DIGEST } },
@@ -65,6 +69,50 @@ for (const driver of DRIVERS) {
       });
     }
 
+    it("is unpacked once when nothing is expected, and the streams begin alike", async () => {
+      using scratch = new ScratchRoot();
+      await using store = await scratch.open({ driver });
+      await using other = await scratch.open({ driver });
+      const { gate, second, unpacked } = twins(store, other, [LARGE, LARGE]);
+      await pause(150);
+      assert.deepEqual(unpacked, []);
+      gate.open();
+      const [one, two] = await second;
+      assert.equal(one.chainId, two.chainId);
+      assert.deepEqual(unpacked, ["first"]);
+      assert.deepEqual([claimsIn(scratch), scratch.leftovers()], [[], []]);
+    });
+
+    it("is made nevertheless when the other stream began alike, and was another", async () => {
+      using scratch = new ScratchRoot();
+      await using store = await scratch.open({ driver });
+      await using other = await scratch.open({ driver });
+      const { gate, second, unpacked } = twins(store, other, [LARGE, LARGE_TOO]);
+      await pause(150);
+      gate.open();
+      const [one, two] = await second;
+      assert.deepEqual(await bytesOf(store.export(one.chainId)), LARGE);
+      assert.deepEqual(await bytesOf(store.export(two.chainId)), LARGE_TOO);
+      assert.deepEqual(unpacked, ["first", "second"]);
+      assert.deepEqual([claimsIn(scratch), scratch.leftovers()], [[], []]);
+    });
+
+    it("is not waited for when its source has been silent for long", async () => {
+      using scratch = new ScratchRoot();
+      await using store = await scratch.open({ driver });
+      await using other = await scratch.open({ driver });
+      const { gate, second, unpacked } = twins(store, other, [LARGE, LARGE]);
+      await pause(150);
+      const [claim = ""] = claimsIn(scratch);
+      utimesSync(join(scratch.root, "strata/claims", claim), 1, 1);
+      while (unpacked.length === 0) await pause(20);
+      assert.deepEqual(unpacked, ["second"]);
+      gate.open();
+      const [one, two] = await second;
+      assert.equal(one.chainId, two.chainId);
+      assert.deepEqual([claimsIn(scratch), scratch.leftovers()], [[], []]);
+    });
+
     it("can be given up while it is waited for", async () => {
       using scratch = new ScratchRoot();
       await using store = await scratch.open({ driver });
@@ -101,6 +149,18 @@ for (const driver of DRIVERS) {
       assert.equal((await store.verify(chainId)).state, "ok");
     });
   });
+}
+
+/** Registers two streams, the first of which stops in its middle until the gate is opened. */
+function twins(store: LayerStore, other: LayerStore, [one, two]: readonly [Uint8Array, Uint8Array]) {
+  const unpacked: string[] = [];
+  const noting = (name: string) => ({
+    onProgress: ({ kind }: { kind: string }) => void (kind === "unpacked" && unpacked.push(name)),
+  });
+  const gate = gatedStream(one);
+  const first = store.register(gate.stream, noting("first"));
+  const second = gate.reached.then(() => Promise.all([first, other.register(streamOf(two), noting("second"))]));
+  return { gate, second, unpacked };
 }
 
 function claimsIn(scratch: ScratchRoot): string[] {
