@@ -10,14 +10,16 @@
  * @module
  */
 import { type ByteString, display } from "../core/bytes.ts";
-import { StrataError } from "../core/errors.ts";
+import { hasCode, StrataError } from "../core/errors.ts";
 import type { Timespec } from "../core/file_stat.ts";
+import { ID_MAX, type IdShift, NO_SHIFT, shiftOwner } from "../core/id_map.ts";
 import type { LayerPath } from "../core/layer_path.ts";
 import { isOsError } from "../host/errno.ts";
 import type { RootedDir } from "../host/rooted_dir.ts";
 import type { TarEntry } from "../tar/entry.ts";
 import type { Ownership } from "./change.ts";
 import type { DropReport } from "./drop_report.ts";
+import { shiftXattr } from "./owner_xattrs.ts";
 import type { Times } from "./staged_names.ts";
 
 /** The object that gets metadata: an open file, or a path whose last component is not followed. */
@@ -33,6 +35,8 @@ export interface MetadataOptions {
   readonly report: DropReport;
   /** The user to whom everything belongs when `ownership` is `self`. */
   readonly self: { readonly uid: number; readonly gid: number };
+  /** From the archive's ids to those that objects get on disk, when `ownership` is not `self`. Absent: they are the same. */
+  readonly shift?: IdShift;
 }
 
 const PERMISSION_BITS = 0o7777;
@@ -40,8 +44,6 @@ const SET_ID_BITS = 0o6000;
 /** What this process needs to read what it unpacked, when it is not root. */
 const READ_FILE = 0o400;
 const ENTER_DIR = 0o700;
-/** 2^32-1 is -1 to chown(2): "leave as it is". */
-const ID_MAX = 0xffff_fffe;
 /** What ext4 can hold, 1901 to 2446. Others hold more, but one layer must give the same times everywhere. */
 const SECONDS_MIN = -(2 ** 31);
 const SECONDS_MAX = 2 ** 34 - 2 ** 31 - 1;
@@ -60,10 +62,12 @@ export function pathTarget(tree: RootedDir, path: LayerPath): MetadataTarget {
 /** Applies members' metadata under one ownership. */
 export class MetadataWriter {
   readonly #options: MetadataOptions;
+  readonly #shift: IdShift;
 
   /** Reports what it drops to `options.report`. */
   constructor(options: MetadataOptions) {
     this.#options = options;
+    this.#shift = options.ownership === "self" ? NO_SHIFT : options.shift ?? NO_SHIFT;
   }
 
   /** The mode with which the member's object is created and ends; what `self` changes of it is reported. */
@@ -84,7 +88,8 @@ export class MetadataWriter {
 
   /**
    * Gives an object that was created with `mode` the rest of its member's metadata, times excepted.
-   * @throws {StrataError} `INVALID_ARCHIVE` for an owner that no file can have
+   * @throws {StrataError} `INVALID_ARCHIVE` for an owner that no file can have, `INVALID_ARGUMENT` for one that the id maps
+   *   do not hold
    */
   apply(target: MetadataTarget, entry: TarEntry, mode: number | undefined): void {
     this.#applyOwner(target, entry);
@@ -109,8 +114,10 @@ export class MetadataWriter {
     requireId(entry, "uid", uid);
     requireId(entry, "gid", gid);
     const { ownership, self } = this.#options;
-    if (ownership === "archive") target.setOwner(uid, gid);
-    else if (uid !== self.uid || gid !== self.gid) this.#drop(entry, "owner", "all files belong to this user");
+    if (ownership === "archive") {
+      const owner = this.#mapped(entry, () => shiftOwner(this.#shift, entry));
+      target.setOwner(owner.uid, owner.gid);
+    } else if (uid !== self.uid || gid !== self.gid) this.#drop(entry, "owner", "all files belong to this user");
   }
 
   #applyXattr(target: MetadataTarget, entry: TarEntry, xattr: { name: ByteString; value: Uint8Array }): void {
@@ -121,11 +128,22 @@ export class MetadataWriter {
     if (this.#options.ownership === "self" && PRIVILEGED_XATTR.test(xattr.name)) {
       return this.#drop(entry, attribute, "only root may set it");
     }
+    const value = this.#mapped(entry, () => shiftXattr(xattr.name, xattr.value, this.#shift));
     try {
-      target.setXattr(xattr.name, xattr.value);
+      target.setXattr(xattr.name, value);
     } catch (error) {
       if (!isOsError(error, "EOPNOTSUPP", "EPERM", "EACCES", "EINVAL", "ERANGE")) throw error;
       this.#drop(entry, attribute, `the file system refuses it (${error.code})`);
+    }
+  }
+
+  #mapped<T>(entry: TarEntry, shift: () => T): T {
+    try {
+      return shift();
+    } catch (error) {
+      if (!hasCode(error, "INVALID_ARGUMENT")) throw error;
+      const message = `Cannot unpack "${display(entry.name)}": ${error.message}`;
+      throw new StrataError("INVALID_ARGUMENT", message, error.detail, { cause: error });
     }
   }
 

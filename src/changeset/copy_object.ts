@@ -5,11 +5,13 @@
  * @module
  */
 import type { FileStat } from "../core/file_stat.ts";
+import { type IdShift, NO_SHIFT, shiftOwner } from "../core/id_map.ts";
 import type { LayerPath } from "../core/layer_path.ts";
 import { copyContent } from "../host/copy_tree.ts";
 import { isOsError } from "../host/errno.ts";
 import type { RootedDir } from "../host/rooted_dir.ts";
 import type { Ownership } from "./change.ts";
+import { shiftXattr } from "./owner_xattrs.ts";
 import type { TreeView } from "./tree_view.ts";
 
 /** Where objects are copied from: a view, or a directory. */
@@ -20,6 +22,8 @@ export interface CopyRoute {
   readonly from: ObjectSource;
   readonly to: RootedDir;
   readonly ownership: Ownership;
+  /** From the ids that the source shows to those of the target. Absent: they are the same. */
+  readonly shift?: IdShift;
 }
 
 /** One object's paths in both trees, and what it is. */
@@ -60,11 +64,13 @@ export function copyObject(route: CopyRoute, item: CopyItem): void {
  * Gives an object the owner, attributes and mode of another; times are the caller's, since they come last.
  * @throws {OsError}
  */
-export function copyMetadata({ from, to, ownership }: CopyRoute, { source, target, stat }: CopyItem): void {
-  if (ownership === "archive") to.setOwner(target, stat.uid, stat.gid);
+export function copyMetadata(route: CopyRoute, { source, target, stat }: CopyItem): void {
+  const { from, to, ownership, shift = NO_SHIFT } = route;
+  const owner = shiftOwner(shift, stat);
+  if (ownership === "archive") to.setOwner(target, owner.uid, owner.gid);
   for (const [name, value] of from.xattrs(source)) {
     try {
-      to.setXattr(target, name, value);
+      to.setXattr(target, name, shiftXattr(name, value, shift));
     } catch (error) {
       // Without privilege the attributes of a label or of root's cannot be repeated, and need not be.
       if (ownership === "archive" || !isOsError(error, "EPERM", "EACCES", "EOPNOTSUPP")) throw error;

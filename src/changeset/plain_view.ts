@@ -9,16 +9,17 @@ import type { ByteString } from "../core/bytes.ts";
 import type { FileStat } from "../core/file_stat.ts";
 import type { LayerPath } from "../core/layer_path.ts";
 import type { OpenFile } from "../host/open_file.ts";
-import type { DirEntry, RootedDir } from "../host/rooted_dir.ts";
+import type { DirEntry } from "../host/rooted_dir.ts";
+import type { LayerDir } from "./mapped_dir.ts";
 import { resolvePath } from "./resolve.ts";
 import type { TreeView } from "./tree_view.ts";
 
 /** A tree as one directory shows it. It owns that directory's handle. Failures of the system come as `OsError`. */
 export class PlainView implements TreeView {
-  readonly #root: RootedDir;
+  readonly #root: LayerDir;
 
   /** Takes over the handle. */
-  constructor(root: RootedDir) {
+  constructor(root: LayerDir) {
     this.#root = root;
   }
 

@@ -15,6 +15,7 @@
 import { compareBytes, display } from "../core/bytes.ts";
 import { StrataError } from "../core/errors.ts";
 import { ancestorsOf, type LayerPath, parentOf } from "../core/layer_path.ts";
+import { hostShift, IDENTITY, type IdMappings } from "../core/id_map.ts";
 import { fromOsError } from "../host/errno.ts";
 import type { RootedDir } from "../host/rooted_dir.ts";
 import type { Changeset, Ownership, PendingLink, Redirects } from "./change.ts";
@@ -28,9 +29,11 @@ export interface SettleRequest {
   readonly changeset: Changeset;
   /** The tree that goes with the changeset; it is completed. */
   readonly tree: RootedDir;
-  /** The tree below; absent for a base layer. */
+  /** The tree below, with the archives' ids; absent for a base layer. */
   readonly below: TreeView | undefined;
   readonly ownership: Ownership;
+  /** As the layer was unpacked. */
+  readonly idMappings?: IdMappings;
   /** Those under which the layer was unpacked. */
   readonly redirects?: Redirects;
 }
@@ -60,12 +63,13 @@ function settleBase({ changeset }: SettleRequest): Settlement {
 }
 
 function settleOn(request: SettleRequest, view: TreeView): Settlement {
-  const { changeset, tree, ownership, redirects: previous = [] } = request;
+  const { changeset, tree, ownership, idMappings = IDENTITY, redirects: previous = [] } = request;
   const lower = new LowerTree(view, changeset);
   const layer: StagedLayer = { changeset, tree, view, lower };
   const redirects = findRedirects(layer);
   if (redirects.size > 0) return { kind: "replay", redirects: new Map([...previous, ...redirects]) };
-  const edit = new StagedEdit({ route: { from: view, to: tree, ownership }, lower, changeset });
+  const route = { from: view, to: tree, ownership, shift: hostShift(idMappings) };
+  const edit = new StagedEdit({ route, lower, changeset });
   linkPending(layer, edit);
   edit.finish();
   const hiding = reduceHiding(layer);

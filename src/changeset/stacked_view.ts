@@ -17,7 +17,8 @@ import type { FileStat } from "../core/file_stat.ts";
 import { baseOf, componentsOf, joinPath, type LayerPath, parentOf, ROOT, stepsOf } from "../core/layer_path.ts";
 import { SYMLINKS_MAX } from "../core/limits.ts";
 import type { OpenFile } from "../host/open_file.ts";
-import type { DirEntry, RootedDir } from "../host/rooted_dir.ts";
+import type { DirEntry } from "../host/rooted_dir.ts";
+import type { LayerDir } from "./mapped_dir.ts";
 import { refuseLoop, resolvePath } from "./resolve.ts";
 import type { TreeView } from "./tree_view.ts";
 
@@ -26,7 +27,7 @@ export interface WhiteoutDialect {
   /** Whether the object stands for an absence. Only character devices can: listings ask for nothing else. */
   isWhiteout(stat: FileStat): boolean;
   /** Whether nothing below shows inside the layer's directory at `path`. Asked for real directories only. */
-  isOpaque(layer: RootedDir, path: LayerPath): boolean;
+  isOpaque(layer: Pick<LayerDir, "xattrs">, path: LayerPath): boolean;
   /** Whether the attribute is the driver's own, and no part of the tree. */
   isPrivateXattr(name: ByteString): boolean;
 }
@@ -36,10 +37,10 @@ interface MergedDir {
   readonly type: "dir";
   readonly path: LayerPath;
   /** The topmost layer with it, whose metadata shows. */
-  readonly top: RootedDir;
+  readonly top: LayerDir;
   readonly stat: FileStat;
   /** The layers whose directories show here, top first; in each, all parents are directories too. */
-  readonly layers: readonly RootedDir[];
+  readonly layers: readonly LayerDir[];
   /** Lookups answered by asking each layer; after {@link LOOKUPS_BEFORE_LISTING} the directory is listed instead. */
   lookups: number;
   names: ReadonlyMap<ByteString, NameHolders> | undefined;
@@ -49,7 +50,7 @@ interface MergedDir {
 interface Leaf {
   readonly type: "leaf";
   readonly path: LayerPath;
-  readonly top: RootedDir;
+  readonly top: LayerDir;
   readonly stat: FileStat;
 }
 
@@ -59,7 +60,7 @@ type Node = MergedDir | Leaf;
 interface NameHolders {
   /** The topmost one's entry. */
   readonly entry: DirEntry;
-  readonly layers: RootedDir[];
+  readonly layers: LayerDir[];
 }
 
 /** A lookup asks every layer of the directory once; a listing costs each layer about as much as this many lookups. */
@@ -67,7 +68,7 @@ const LOOKUPS_BEFORE_LISTING = 8;
 
 /** A stack of layer directories as one tree. It owns their handles. Failures of the system come as `OsError`. */
 export class StackedView implements TreeView {
-  readonly #layers: readonly RootedDir[];
+  readonly #layers: readonly LayerDir[];
   readonly #dialect: WhiteoutDialect;
   readonly #root: MergedDir;
   readonly #dirs = new Map<LayerPath, MergedDir>();
@@ -78,7 +79,7 @@ export class StackedView implements TreeView {
    * Takes over the layers' handles; the topmost layer first.
    * @throws {StrataError} `INVALID_ARGUMENT` without a layer
    */
-  constructor(layers: readonly RootedDir[], dialect: WhiteoutDialect) {
+  constructor(layers: readonly LayerDir[], dialect: WhiteoutDialect) {
     this.#layers = layers;
     this.#dialect = dialect;
     const [top] = layers;
@@ -206,8 +207,8 @@ export class StackedView implements TreeView {
   }
 
   /** Overlayfs's lookup: `layers` are those of the parent directory that may have the name. */
-  #merge(path: LayerPath, layers: readonly RootedDir[]): Node | undefined {
-    const merged: RootedDir[] = [];
+  #merge(path: LayerPath, layers: readonly LayerDir[]): Node | undefined {
+    const merged: LayerDir[] = [];
     let dir: Pick<MergedDir, "top" | "stat"> | undefined;
     for (const layer of layers) {
       const stat = layer.stat(path);
@@ -225,7 +226,7 @@ export class StackedView implements TreeView {
   }
 
   /** The layers to ask for a name: all of the directory's, until it has been listed. */
-  #holdersOf(dir: MergedDir, name: ByteString): readonly RootedDir[] {
+  #holdersOf(dir: MergedDir, name: ByteString): readonly LayerDir[] {
     if (dir.layers.length === 1) return dir.layers;
     if (dir.names === undefined && ++dir.lookups <= LOOKUPS_BEFORE_LISTING) return dir.layers;
     return this.#namesOf(dir).get(name)?.layers ?? [];

@@ -6,6 +6,7 @@
  * @module
  */
 import type { FileStat } from "../core/file_stat.ts";
+import { NO_SHIFT, ROOT_OWNER, shiftOwner } from "../core/id_map.ts";
 import { ancestorsOf, type LayerPath, parentOf } from "../core/layer_path.ts";
 import { copyMetadata, copyObject, type CopyRoute } from "./copy_object.ts";
 import type { Changeset } from "./change.ts";
@@ -66,11 +67,12 @@ export class StagedEdit {
   }
 
   #implyDir(dir: LayerPath): void {
-    const { to, ownership } = this.#route;
+    const { to, ownership, shift = NO_SHIFT } = this.#route;
     if (to.stat(dir) !== undefined) return;
     this.#disturb(parentOf(dir));
     to.mkdir(dir, IMPLIED_MODE);
-    if (ownership === "archive") to.setOwner(dir, 0, 0);
+    const { uid, gid } = shiftOwner(shift, ROOT_OWNER);
+    if (ownership === "archive") to.setOwner(dir, uid, gid);
     this.#implied.add(dir);
   }
 

@@ -7,6 +7,7 @@
  */
 import { display } from "../core/bytes.ts";
 import { StrataError } from "../core/errors.ts";
+import { type IdShift, ROOT_OWNER, shiftOwner } from "../core/id_map.ts";
 import { baseOf, joinPath, type LayerPath, parentOf, ROOT } from "../core/layer_path.ts";
 import type { PathLimits } from "../core/layer_path.ts";
 import type { RootedDir } from "../host/rooted_dir.ts";
@@ -27,6 +28,8 @@ export interface StagedTreeOptions {
   readonly names: StagedNames;
   readonly displaced: Displaced;
   readonly ownership: Ownership;
+  /** From the archive's ids to those on disk. */
+  readonly shift: IdShift;
   readonly limits: PathLimits;
 }
 
@@ -107,8 +110,9 @@ export class StagedTree {
   }
 
   #applyImplied(dir: LayerPath): void {
-    const { tree, ownership } = this.#options;
-    if (ownership === "archive") tree.setOwner(dir, 0, 0);
+    const { tree, ownership, shift } = this.#options;
+    const { uid, gid } = shiftOwner(shift, ROOT_OWNER);
+    if (ownership === "archive") tree.setOwner(dir, uid, gid);
     if (dir === ROOT) tree.setMode(ROOT, IMPLIED_MODE);
   }
 

@@ -19,6 +19,7 @@ import { display } from "../core/bytes.ts";
 import { StrataError } from "../core/errors.ts";
 import { baseOf, isWithin, joinPath, type LayerPath, parentOf, parseLayerPath, ROOT } from "../core/layer_path.ts";
 import { DEFAULT_LIMITS, type Limits } from "../core/limits.ts";
+import { hostShift, IDENTITY, type IdMappings } from "../core/id_map.ts";
 import { fromOsError } from "../host/errno.ts";
 import type { RootedDir } from "../host/rooted_dir.ts";
 import type { TarEntry } from "../tar/entry.ts";
@@ -38,6 +39,8 @@ export interface UnpackOptions {
   /** An empty directory beside it, in the same file system. */
   readonly displaced: RootedDir;
   readonly ownership: Ownership;
+  /** Under which ids the archive's owners are kept on disk. Absent: under their own. */
+  readonly idMappings?: IdMappings;
   /** What `settle()` asked for when this layer was unpacked before. */
   readonly redirects?: Redirects;
   readonly limits?: Limits;
@@ -75,14 +78,15 @@ export class Unpacker implements Disposable {
   /** Prepares for the first member. The directories stay the caller's. */
   constructor(options: UnpackOptions) {
     const { tree, displaced, ownership, redirects = new Map(), limits = DEFAULT_LIMITS } = options;
+    const shift = hostShift(options.idMappings ?? IDENTITY);
     this.#tree = tree;
     this.#ownership = ownership;
     this.#limits = limits;
     this.#names = new StagedNames(redirects);
     this.#displaced = new Displaced(tree, displaced, { redirected: redirects.size > 0 });
-    this.#staged = new StagedTree({ tree, names: this.#names, displaced: this.#displaced, ownership, limits });
+    this.#staged = new StagedTree({ tree, names: this.#names, displaced: this.#displaced, ownership, shift, limits });
     const self = tree.stat(ROOT) ?? { uid: 0, gid: 0 };
-    this.#metadata = new MetadataWriter({ ownership, report: this.#report, self });
+    this.#metadata = new MetadataWriter({ ownership, report: this.#report, self, shift });
   }
 
   /**

@@ -47,6 +47,10 @@ export interface IdShift {
   gid(id: number): number;
 }
 
+/** Leaves all ids as they are. */
+export const NO_SHIFT: IdShift = { uid: (id) => id, gid: (id) => id };
+/** Who owns what nobody said an owner for. */
+export const ROOT_OWNER: IdPair = { uid: 0, gid: 0 };
 /** Every id stands for itself. */
 export const IDENTITY: IdMappings = { uids: [], gids: [] };
 /** The largest id that a file can have: 2^32-1 means "leave it as it is" to chown(2). */

@@ -10,6 +10,7 @@ import { mkdirSync, mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Changeset, Ownership, Redirects } from "../../src/changeset/change.ts";
+import { type LayerDir, MappedDir } from "../../src/changeset/mapped_dir.ts";
 import { mergeChangeset } from "../../src/changeset/merge.ts";
 import { PlainView } from "../../src/changeset/plain_view.ts";
 import { settle } from "../../src/changeset/settle.ts";
@@ -18,6 +19,7 @@ import type { TreeView } from "../../src/changeset/tree_view.ts";
 import { Unpacker } from "../../src/changeset/unpack.ts";
 import { type ByteString, display, fromText } from "../../src/core/bytes.ts";
 import { inodeKey } from "../../src/core/file_stat.ts";
+import { containerShift, IDENTITY, type IdMappings, isIdentity } from "../../src/core/id_map.ts";
 import { joinPath, type LayerPath, parentOf, parseLayerPath, ROOT } from "../../src/core/layer_path.ts";
 import { REPLAYS_MAX } from "../../src/core/limits.ts";
 import { copyTree } from "../../src/host/copy_tree.ts";
@@ -152,13 +154,15 @@ export class Layering implements Disposable {
   /** The scratch directory. */
   readonly dir = mkdtempSync(join(tmpdir(), "strata-layering-"));
   readonly #ownership: Ownership;
+  readonly #idMappings: IdMappings;
   #merged: string | undefined;
   /** Layer directories, top first. */
   #stack: string[] = [];
   #next = 0;
 
-  constructor(ownership: Ownership = "archive") {
+  constructor(ownership: Ownership = "archive", idMappings: IdMappings = IDENTITY) {
     this.#ownership = ownership;
+    this.#idMappings = idMappings;
   }
 
   [Symbol.dispose](): void {
@@ -191,13 +195,13 @@ export class Layering implements Disposable {
 
   /** The merged tree, a line an object. */
   tree(): string[] {
-    using view = new PlainView(RootedDir.open(this.root));
+    using view = new PlainView(this.#shown(this.root));
     return describe(view);
   }
 
   /** The stacked tree. */
   stacked(): string[] {
-    using view = new StackedView(this.#stack.map((layer) => RootedDir.open(layer)), DIALECT);
+    using view = new StackedView(this.#stack.map((layer) => this.#shown(layer)), DIALECT);
     return describe(view);
   }
 
@@ -217,15 +221,24 @@ export class Layering implements Disposable {
         tree: treeRoot,
         displaced: displacedRoot,
         ownership: this.#ownership,
+        idMappings: this.#idMappings,
         redirects,
       });
       const changeset = feed(unpacker);
-      using below = this.#merged === undefined ? undefined : new PlainView(RootedDir.open(this.#merged));
-      const outcome = settle({ changeset, tree: treeRoot, below, ownership: this.#ownership, redirects });
+      using below = this.#merged === undefined ? undefined : new PlainView(this.#shown(this.#merged));
+      const kept = { ownership: this.#ownership, idMappings: this.#idMappings };
+      const outcome = settle({ changeset, tree: treeRoot, below, ...kept, redirects });
       if (outcome.kind === "settled") return { changeset, settled: outcome.changeset, replays, tree, displaced };
       redirects = outcome.redirects;
     }
     throw new Error("Cannot settle: the layer asks for more and more redirects");
+  }
+
+  /** A tree under its archives' ids. */
+  #shown(path: string): LayerDir {
+    const dir = RootedDir.open(path);
+    if (isIdentity(this.#idMappings)) return dir;
+    return new MappedDir(dir, { shift: containerShift(this.#idMappings), isMark: DIALECT.isWhiteout });
   }
 
   #merge(tree: string, changeset: Changeset): void {
