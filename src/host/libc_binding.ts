@@ -2,7 +2,8 @@
 /**
  * The C library's functions as JavaScript functions: npm `koffi`, alike on Deno and Node and in their workers.
  *
- * Only `libc.ts` uses this. Importing it loads koffi if that is installed; the C library is bound at the first call.
+ * Only modules of this folder use this. Importing it loads koffi if that is installed; the C library is bound at the first
+ * call.
  *
  * @module
  */
@@ -19,6 +20,9 @@ export interface Calls {
   openat(dirFd: number, path: Bytes, flags: number, mode: number): number;
   syscall(number: number, dirFd: number, path: Bytes, how: Bytes, size: number): number;
   fchmodat2(number: number, dirFd: number, path: Bytes, mode: number, flags: number): number;
+  open_tree(number: number, dirFd: number, path: Bytes, flags: number): number;
+  move_mount(number: number, fromFd: number, from: Bytes, toFd: number, to: Bytes, flags: number): number;
+  mount_setattr(number: number, dirFd: number, path: Bytes, flags: number, attributes: Bytes, size: number): number;
   close(fd: number): number;
   read(fd: number, into: Bytes, length: number): number;
   pread(fd: number, into: Bytes, length: number, position: number): number;
@@ -54,6 +58,9 @@ export interface Calls {
   fremovexattr(fd: number, name: Bytes): number;
   flock(fd: number, operation: number): number;
   ioctl(fd: number, request: number, argument: number): number;
+  ioctlBytes(fd: number, request: number, argument: Bytes): number;
+  quotactl(command: number, special: Bytes, id: number, address: Bytes): number;
+  quotactl_fd(number: number, fd: number, command: number, id: number, address: Bytes): number;
   copy_file_range(fromFd: number, from: Bytes, toFd: number, to: Bytes, length: number, flags: number): number;
   geteuid(): number;
 }
@@ -102,6 +109,9 @@ function declare(libc: LibraryHandle): Calls {
     openat: f("openat", int, int, ptr, int, uint),
     syscall: f("syscall", "long", "long", int, ptr, ptr, size),
     fchmodat2: f("syscall", "long", "long", int, ptr, uint, int),
+    open_tree: f("syscall", "long", "long", int, ptr, uint),
+    move_mount: f("syscall", "long", "long", int, ptr, int, ptr, uint),
+    mount_setattr: f("syscall", "long", "long", int, ptr, uint, ptr, size),
     close: f("close", int, int),
     read: f("read", off, int, ptr, size),
     pread: f("pread", off, int, ptr, size, off),
@@ -137,6 +147,9 @@ function declare(libc: LibraryHandle): Calls {
     fremovexattr: f("fremovexattr", int, int, ptr),
     flock: f("flock", int, int, int),
     ioctl: f("ioctl", int, int, "unsigned long", int),
+    ioctlBytes: f("ioctl", int, int, "unsigned long", ptr),
+    quotactl: f("quotactl", int, int, ptr, uint, ptr),
+    quotactl_fd: f("syscall", "long", "long", uint, uint, uint, ptr),
     copy_file_range: f("copy_file_range", off, int, ptr, int, ptr, size, uint),
     geteuid: f("geteuid", uint),
   };

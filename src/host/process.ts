@@ -10,6 +10,7 @@ import { availableParallelism, setPriority } from "node:os";
 import { readFileSync } from "node:fs";
 import { basename } from "node:path";
 import process from "node:process";
+import type { IdPair } from "../core/id_map.ts";
 import { hasErrno } from "./errno.ts";
 import { geteuid } from "./libc.ts";
 
@@ -43,6 +44,11 @@ export function effectiveUser(): number {
   return geteuid();
 }
 
+/** Whom the kernel shows as the owner of what belongs to nobody in a user namespace. user_namespaces(7). */
+export function overflowOwner(): IdPair {
+  return { uid: overflowId("overflowuid"), gid: overflowId("overflowgid") };
+}
+
 /** A random id of this boot of the machine. */
 export function bootId(): string {
   return readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
@@ -70,6 +76,14 @@ export function commandLine(): string {
 /** `starttime` is field 22; the slice after the name begins with field 3. */
 const START_TIME_FIELD = 22 - 3;
 const BACKGROUND_NICENESS = 5;
+
+/** What kernels use that nobody has told otherwise. */
+const OVERFLOW_ID = 65534;
+
+function overflowId(name: "overflowuid" | "overflowgid"): number {
+  const id = Number.parseInt(readProc(`/proc/sys/kernel/${name}`) ?? "", 10);
+  return Number.isNaN(id) ? OVERFLOW_ID : id;
+}
 
 function readProc(path: string): string | undefined {
   try {
