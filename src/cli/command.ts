@@ -38,6 +38,12 @@ export interface Example {
   readonly does: string;
 }
 
+/** The rest of a command, left to another program: it gets the terminal, the streams and the signals. */
+export interface Handover {
+  /** Runs the program, and gives its exit code. */
+  run(): Promise<number>;
+}
+
 /** What leaves and branches of the command table share. */
 interface CommandBase {
   readonly name: string;
@@ -55,8 +61,15 @@ export interface CommandSpec extends CommandBase {
   readonly examples: readonly Example[];
   /** Exit codes beside those that every command may end with. */
   readonly exitCodes?: readonly number[];
-  /** Does it, and gives the exit code if it is not 0. */
-  run(invocation: Invocation): Promise<number | void>;
+  /** `own`: options after the first argument are that argument's, as for a command that is run. */
+  readonly trailingOptions?: "own";
+  /**
+   * What it needs where only a user namespace can have the store's mounts: `any` (the default), if need be one that ends
+   * with the command; `lasting`, one that stays, which the user must enter; `none`.
+   */
+  readonly namespace?: "any" | "lasting" | "none";
+  /** Does it, and gives the exit code if it is not 0, or leaves the rest to another program. */
+  run(invocation: Invocation): Promise<number | Handover | void>;
 }
 
 /** A word that only leads to commands, as `name` in `name add`. */

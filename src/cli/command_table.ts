@@ -26,10 +26,11 @@ import { name } from "./commands/name.ts";
 import { register } from "./commands/register.ts";
 import { rm } from "./commands/rm.ts";
 import { unmount } from "./commands/unmount.ts";
+import { unshare } from "./commands/unshare.ts";
 import { verify } from "./commands/verify.ts";
 
 const LAYERS = [register, layers, inspect, exportLayer, verify, rm, name, exists];
-const WRITABLE = [create, mount, unmount, mounts, changes, diff, diffSize, apply, commit];
+const WRITABLE = [create, mount, unmount, mounts, unshare, changes, diff, diffSize, apply, commit];
 const IMAGES = [load, images];
 const UPKEEP = [info, gc, fsck];
 

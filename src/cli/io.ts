@@ -36,6 +36,8 @@ export interface CliIo {
   readonly stderr: OutputStream;
   /** Calls back for each signal, until the function that it returns is called. */
   onSignal(listener: (signal: EndSignal) => void): () => void;
+  /** The program and arguments that run this command line; absent when something else runs it, as a test. */
+  readonly program?: readonly string[];
   /** Ends the process at once. */
   exit(code: number): void;
 }

@@ -7,6 +7,7 @@
 import process from "node:process";
 import { CommanderError } from "commander";
 import { COMMANDS } from "./command_table.ts";
+import type { Handover } from "./command.ts";
 import { EnvironmentError, OutputClosed } from "./errors.ts";
 import { EXIT } from "./exit_codes.ts";
 import { failureOf, traceOf } from "./failure.ts";
@@ -14,6 +15,7 @@ import { resolveGlobals, scanGlobals } from "./globals.ts";
 import { Invocation } from "./invocation.ts";
 import type { CliIo } from "./io.ts";
 import { Log } from "./log.ts";
+import { enterNamespace } from "./namespace.ts";
 import { buildProgram, isHelp } from "./program.ts";
 import { Interruption } from "./signals.ts";
 
@@ -24,11 +26,22 @@ const WIDTH = 100;
 
 /** Runs one command line, without the program's own name, and gives the exit code. */
 export async function main(args: readonly string[], io: CliIo): Promise<number> {
+  const outcome = await runInterruptible(args, io);
+  if (typeof outcome === "number") return outcome;
+  try {
+    // From here on signals are the other program's.
+    return await outcome.run();
+  } catch (error) {
+    return await reportFailure(error, { args, io });
+  }
+}
+
+async function runInterruptible(args: readonly string[], io: CliIo): Promise<number | Handover> {
   using interruption = new Interruption(io);
   try {
     requireRuntime(process.versions.node);
-    const code = await runProgram(args, { io, signal: interruption.signal });
-    return interruption.exitCode ?? code;
+    const outcome = await runProgram(args, { io, signal: interruption.signal });
+    return interruption.exitCode ?? outcome;
   } catch (error) {
     return await reportFailure(error, { args, io, interruption });
   }
@@ -50,20 +63,20 @@ interface Run {
   readonly signal: AbortSignal;
 }
 
-async function runProgram(args: readonly string[], { io, signal }: Run): Promise<number> {
+async function runProgram(args: readonly string[], { io, signal }: Run): Promise<number | Handover> {
   const printed = { stdout: "", stderr: "" };
-  let exitCode: number = EXIT.ok;
+  let outcome: number | Handover = EXIT.ok;
   const program = buildProgram(COMMANDS, {
     width: WIDTH,
     write: (text, to) => void (printed[to] += text),
     async onCommand(spec, { input, globals }) {
       const invocation = new Invocation({ io, signal, input, globals: resolveGlobals(globals, io.env) });
-      exitCode = await spec.run(invocation) ?? EXIT.ok;
+      outcome = await enterNamespace(spec, invocation, args) ?? await spec.run(invocation) ?? EXIT.ok;
     },
   });
   try {
     await program.parseAsync(args, { from: "user" });
-    return exitCode;
+    return outcome;
   } catch (error) {
     if (!(error instanceof CommanderError) || !isHelp(error)) throw error;
     await io.stdout.write(printed.stdout);
@@ -75,7 +88,7 @@ async function runProgram(args: readonly string[], { io, signal }: Run): Promise
 interface Failed {
   readonly args: readonly string[];
   readonly io: CliIo;
-  readonly interruption: Interruption;
+  readonly interruption?: Interruption;
 }
 
 async function reportFailure(error: unknown, { args, io, interruption }: Failed): Promise<number> {
@@ -84,7 +97,7 @@ async function reportFailure(error: unknown, { args, io, interruption }: Failed)
   const log = new Log(io.stderr, { globals, env: io.env });
   if (globals.logLevel === "debug") await io.stderr.write(`${traceOf(error)}\n`).catch(() => {});
   // What failed because of the signal is no failure of its own.
-  if (interruption.exitCode !== undefined) return interruption.exitCode;
+  if (interruption?.exitCode !== undefined) return interruption.exitCode;
   const failure = failureOf(error);
   await log.failure(failure);
   return failure.exitCode;

@@ -29,8 +29,15 @@ export function processIo(): CliIo {
         for (const [signal, handler] of handlers) process.off(signal, handler);
       };
     },
+    program: programOf(process),
     exit: (code) => process.exit(code),
   };
+}
+
+/** This runtime, as it was started, on this script. */
+function programOf({ execPath, execArgv, argv, versions }: NodeJS.Process): readonly string[] {
+  const [, script = ""] = argv;
+  return [execPath, ...("deno" in versions ? ["run", "-A", "--quiet"] : execArgv), script];
 }
 
 function outputOf(stream: Writable & { readonly isTTY?: boolean }): OutputStream {

@@ -58,6 +58,7 @@ function leaf(spec: CommandSpec, hooks: ProgramHooks): Command {
   for (const argument of spec.arguments ?? []) command.addArgument(toArgument(argument));
   for (const option of options) command.addOption(toOption(option));
   addGlobals(command, "hidden");
+  command.passThroughOptions(spec.trailingOptions === "own");
   command.addHelpText("after", commandHelp(spec));
   return command.action(async () => {
     await hooks.onCommand(spec, { input: inputOf(command, spec), globals: globalsOf(command, spec) });

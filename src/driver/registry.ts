@@ -102,10 +102,11 @@ export function parseDriverOptions(pairs: readonly string[]): Record<string, str
 }
 
 /**
- * The driver whose layers lie below the root. The vfs driver's count only when nothing else is there: Docker keeps
- * other things under that name, too.
+ * The driver whose layers lie below the root; `undefined` for a root without any. The vfs driver's count only when
+ * nothing else is there: Docker keeps other things under that name, too.
+ * @throws {StrataError} `AMBIGUOUS` when there are several drivers' layers
  */
-function priorDriver(root: string): string | undefined {
+export function priorDriver(root: string): string | undefined {
   const names = [...factories.keys(), ...FOREIGN].filter((name) => isFilled(homeOf(root, name)));
   const priors = names.length > 1 ? names.filter((name) => name !== "vfs") : names;
   if (priors.length > 1) {

@@ -16,6 +16,7 @@ import type { Duplex } from "node:stream";
 import { StrataError } from "../core/errors.ts";
 import { findProgram, runCommand } from "./command.ts";
 import { namespaceRefusal } from "./namespace_refusal.ts";
+import { effectiveUser } from "./process.ts";
 import { currentUser, rootMap, type SubordinateIds, subordinateIds, type UserIdentity } from "./subordinate_ids.ts";
 import type { MappedIds } from "./user_namespace.ts";
 
@@ -36,10 +37,11 @@ const OTHER_SIGNALS = ["SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2"] as const;
 
 /**
  * Runs a command in new namespaces to its end, and gives its exit code: 128 and the signal's number when a signal ended
- * it, 127 when there is no such program.
- * @throws {StrataError} `NOT_SUPPORTED` where that is not possible
+ * it, 127 when there is no such program. For root, also for root of a namespace, the command is just run: it may mount.
+ * @throws {StrataError} `NOT_SUPPORTED` where that is not possible, with the reason and a remedy
  */
 export async function runInUserNamespace(command: readonly string[], options: EnterOptions): Promise<number> {
+  if (effectiveUser() === 0) return await runHere(command, options);
   const refusal = await namespaceRefusal();
   if (refusal !== undefined) throw refused(refusal.reason, refusal.remedy);
   const user = currentUser();
@@ -50,11 +52,8 @@ export async function runInUserNamespace(command: readonly string[], options: En
   return await runToEnd([...UNSHARE, "--", ...waiting], { ...options, onReady: (pid) => writeMaps(pid, user, ids) });
 }
 
-/**
- * Runs a command in this process's own namespaces, and gives its exit code as {@link runInUserNamespace} does.
- * @throws {StrataError} `NOT_SUPPORTED` without a shell
- */
-export async function runHere(command: readonly string[], { env }: EnterOptions): Promise<number> {
+/** A shell says in its own words when there is no such program. */
+async function runHere(command: readonly string[], { env }: EnterOptions): Promise<number> {
   return await endOf(launch("sh", ["-c", 'exec "$@"', "sh", ...command], { env, gate: "none" }));
 }
 
@@ -84,10 +83,15 @@ function launch(
   const program = findProgram(name);
   if (program === undefined) throw refused(`the program "${name}" is not in PATH`, "install it");
   const standard = ["inherit", "inherit", "inherit"] as const;
-  return spawn(program, args, {
+  return spawn(program, args.map(untouched), {
     env: defined(env),
     stdio: gate === "none" ? [...standard] : [...standard, "pipe"],
   });
+}
+
+/** Deno's `spawn` gives its own program options that nobody asked for, unless it meets it under another name. */
+function untouched(word: string): string {
+  return word === process.execPath ? `/.${word}` : word;
 }
 
 /** Waits for the child's sign, and lets it go on after its maps are written. */

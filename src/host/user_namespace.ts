@@ -31,7 +31,8 @@ export function inUserNamespace(): boolean {
 
 /** Whether files can belong to one user only here: to whoever runs this. */
 export function hasSingleUser(): boolean {
-  return mappedUsers().reduce((sum, { count }) => sum + count, 0) === 1;
+  const ids = mappedUsers();
+  return ids.length === 1 && ids[0]?.count === 1;
 }
 
 /** The user ids of this process's namespace. */

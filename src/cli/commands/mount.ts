@@ -12,7 +12,11 @@ import type { Invocation } from "../invocation.ts";
 export const mount: CommandSpec = {
   name: "mount",
   summary: "Mount a writable layer, or a layer for reading, and print the path",
-  description: 'Counted: each call is to be matched by one "strata unmount".',
+  description: `Counted: each call is to be matched by one "strata unmount".
+
+An ordinary user can mount overlays in a user namespace only, and what is mounted there is seen there only: run
+"strata unshare" first, and mount in its shell.`,
+  namespace: "lasting",
   arguments: [{ name: "REF", summary: "a writable layer's name, or a layer", count: "one" }],
   options: [
     { name: "read-only", summary: "mount a writable layer so that it cannot be written" },

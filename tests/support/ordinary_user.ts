@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * An ordinary user for tests that run as root: programs run under a user id that nobody has. The machine is not changed:
+ * what the user must see (this runtime, this project, its own line in `/etc/passwd` and its subordinate ids) is mounted
+ * in a mount namespace that ends with the program.
+ *
+ * Run by an ordinary user, tests use that user, whose subordinate ids are what they are.
+ *
+ * @module
+ */
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { homedir, tmpdir } from "node:os";
+import { join, relative } from "node:path";
+import process from "node:process";
+import { fileURLToPath } from "node:url";
+import { mappedUsers } from "../../src/host/user_namespace.ts";
+
+/** Which subordinate ids the user has. */
+export type Subordinates = "none" | "65536";
+
+/** How a program ended. */
+export interface Ended {
+  readonly code: number | null;
+  readonly stdout: Uint8Array;
+  readonly stderr: string;
+}
+
+/** How a program is run. */
+export interface UserRunOptions {
+  readonly stdin?: Uint8Array;
+  readonly env?: Readonly<Record<string, string>>;
+  readonly cwd?: string;
+}
+
+const UID = 61234;
+const GID = 61235;
+/** The first subordinate id, and how many there are: outside the user's own, of both kinds. */
+export const FIRST_SUBORDINATE = 700_000;
+const SUBORDINATE_COUNT = 65_536;
+
+const AS_ROOT = process.geteuid?.() === 0;
+const PROJECT = fileURLToPath(new URL("../..", import.meta.url));
+const DENO = "deno" in process.versions;
+
+/** Mounts what the user must see over places in `$1`, and becomes the user. */
+const BECOME = `set -e
+dir=$1; runtime=$2; project=$3; cache=$4; shift 4
+mount --bind "$runtime" "$dir/runtime"
+mount --bind "$project" "$dir/project"
+if [ -n "$cache" ]; then mount --bind -o ro "$cache" "$dir/cache"; fi
+mount -t overlay -o "ro,lowerdir=$dir/etc:/etc" overlay /etc
+exec setpriv --reuid=${UID} --regid=${GID} --clear-groups -- "$@"`;
+
+/** Why tests cannot have an ordinary user here; `false` when they can. For `skip`. */
+export const NO_ORDINARY_USER: string | false = whyNot();
+
+/** An ordinary user with a home, which goes away with its scope. */
+export class OrdinaryUser implements Disposable {
+  /** The user's own directory. */
+  readonly home: string;
+  readonly #dir: string;
+
+  constructor(subordinates: Subordinates = "none") {
+    this.#dir = mkdtempSync(join(tmpdir(), "strata-user-"));
+    this.home = join(this.#dir, "home");
+    mkdirSync(this.home);
+    if (!AS_ROOT) return;
+    chmodSync(this.#dir, 0o755);
+    chownSync(this.home, UID, GID);
+    for (const name of ["project", "cache", "etc"]) mkdirSync(join(this.#dir, name));
+    writeFileSync(join(this.#dir, "runtime"), "");
+    const passwd = readFileSync("/etc/passwd", "utf8").trimEnd();
+    writeFileSync(join(this.#dir, "etc/passwd"), `${passwd}\nstrata:x:${UID}:${GID}::${this.home}:/bin/sh\n`);
+    const ids = subordinates === "none" ? "" : `strata:${FIRST_SUBORDINATE}:${SUBORDINATE_COUNT}\n`;
+    for (const name of ["subuid", "subgid"]) writeFileSync(join(this.#dir, "etc", name), ids);
+  }
+
+  /** Starts a program as this user. */
+  spawn(command: readonly string[], { env = {}, cwd = this.home }: Omit<UserRunOptions, "stdin"> = {}): ChildProcess {
+    const [program = "", ...args] = AS_ROOT ? [...this.#become(), ...command] : command;
+    return spawn(program, args, { cwd, env: { ...this.#env(), ...env }, stdio: "pipe" });
+  }
+
+  /** Runs a program as this user, to its end. */
+  run(command: readonly string[], options: UserRunOptions = {}): Promise<Ended> {
+    const child = this.spawn(command, options);
+    const stdout: Uint8Array[] = [];
+    let stderr = "";
+    child.stdout?.on("data", (chunk: Uint8Array) => stdout.push(chunk));
+    child.stderr?.setEncoding("utf8").on("data", (text: string) => stderr += text);
+    child.stdin?.on("error", () => {}); // A program that is gone reads no more.
+    child.stdin?.end(options.stdin);
+    return new Promise((resolve, reject) => {
+      child.once("error", reject);
+      child.once("close", (code) => resolve({ code, stdout: Uint8Array.from(stdout.flatMap((c) => [...c])), stderr }));
+    });
+  }
+
+  /**
+   * Runs a program that must succeed, and gives what it prints.
+   * @throws {Error} with standard error, when it fails
+   */
+  async ok(command: readonly string[], options: UserRunOptions = {}): Promise<string> {
+    const { code, stdout, stderr } = await this.run(command, options);
+    if (code !== 0) throw new Error(`"${command.slice(-4).join(" ")}" ended with ${code}: ${stderr}`);
+    return new TextDecoder().decode(stdout).trimEnd();
+  }
+
+  /** A command of the command line, from source or compiled. */
+  strata(...args: string[]): string[] {
+    return [...this.script(new URL(`../../cli.${extension()}`, import.meta.url)), ...args];
+  }
+
+  /** A script of this project. */
+  script(file: URL): string[] {
+    return [...this.#runtime("run"), this.#path(file)];
+  }
+
+  /** A run of a test file by this runtime's test runner. */
+  test(file: URL): string[] {
+    return [...this.#runtime("test"), this.#path(file)];
+  }
+
+  [Symbol.dispose](): void {
+    rmSync(this.#dir, { recursive: true, force: true });
+  }
+
+  #runtime(verb: "run" | "test"): string[] {
+    const program = AS_ROOT ? join(this.#dir, "runtime") : process.execPath;
+    if (DENO) return [program, verb, "-A", "--quiet", "--no-check"];
+    return verb === "run" ? [program] : [program, "--test"];
+  }
+
+  #path(file: URL): string {
+    const path = fileURLToPath(file);
+    return AS_ROOT ? join(this.#dir, "project", relative(PROJECT, path)) : path;
+  }
+
+  #become(): string[] {
+    const cache = DENO ? denoCache() : "";
+    // Deno gives its own program further arguments when it meets it in a command.
+    const runtime = `/.${process.execPath}`;
+    return ["unshare", "--mount", "--", "sh", "-c", BECOME, "sh", this.#dir, runtime, PROJECT, cache];
+  }
+
+  /** Nothing of the caller's but what finds programs: neither a store, nor a place that the user may not write to. */
+  #env(): Record<string, string> {
+    const cache = AS_ROOT ? join(this.#dir, "cache") : denoCache();
+    return {
+      PATH: process.env.PATH ?? "",
+      HOME: this.home,
+      TMPDIR: this.home,
+      NO_COLOR: "1",
+      ...(DENO ? { DENO_DIR: cache, DENO_NO_UPDATE_CHECK: "1" } : {}),
+    };
+  }
+}
+
+function denoCache(): string {
+  return process.env.DENO_DIR ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "deno");
+}
+
+function extension(): "ts" | "js" {
+  return import.meta.url.endsWith(".ts") ? "ts" : "js";
+}
+
+function whyNot(): string | false {
+  if (process.platform !== "linux") return "needs Linux";
+  if (AS_ROOT && !mappedUsers().some(({ inside, count }) => inside <= UID && UID < inside + count)) {
+    return "this user namespace has no ids to spare";
+  }
+  if (DENO && !existsSync(denoCache())) return "the cache of Deno is not where it usually is";
+  const args = AS_ROOT ? ["--mount", "--", "setpriv", `--reuid=${UID}`, "--clear-groups", "unshare"] : [];
+  const { status } = spawnSync("unshare", [...args, "--user", "--map-root-user", "--mount", "true"]);
+  return status === 0 ? false : "ordinary users may have no user namespaces here";
+}
