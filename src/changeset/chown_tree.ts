@@ -40,6 +40,8 @@ export interface ChownRequest {
    * ids, and there is no way back.
    */
   readonly unmapped?: "refuse" | IdPair;
+  /** Whether an object is a mark of the driver's, such as a whiteout: it belongs to nobody, and is left alone. */
+  readonly isMark?: (stat: FileStat) => boolean;
 }
 
 /** What was done. */
@@ -56,7 +58,7 @@ export interface ChownReport {
  *   later what the system reports, and the tree is then half changed
  */
 export function chownTreeByMaps(tree: RootedDir, request: ChownRequest): ChownReport {
-  const chown = new TreeChown(tree, shiftOf(request));
+  const chown = new TreeChown(tree, request);
   try {
     chown.check();
     return chown.apply();
@@ -77,14 +79,16 @@ const SET_ID_BITS = 0o6000;
 class TreeChown {
   readonly #tree: RootedDir;
   readonly #shift: IdShift;
+  readonly #isMark: (stat: FileStat) => boolean;
   /** The first name of each object that has several. */
   readonly #firstNames = new Map<string, LayerPath>();
   #changed = 0;
   #relinked = 0;
 
-  constructor(tree: RootedDir, shift: IdShift) {
+  constructor(tree: RootedDir, request: ChownRequest) {
     this.#tree = tree;
-    this.#shift = shift;
+    this.#shift = shiftOf(request);
+    this.#isMark = request.isMark ?? (() => false);
   }
 
   /** Fails where {@link TreeChown.apply} would. */
@@ -99,12 +103,12 @@ class TreeChown {
     return { changed: this.#changed, relinked: this.#relinked };
   }
 
-  /** Every object, a directory before what it holds. */
+  /** Every object of the tree, a directory before what it holds. */
   *#walk(): Generator<[LayerPath, FileStat]> {
     const pending: LayerPath[] = [ROOT];
     for (let path = pending.pop(); path !== undefined; path = pending.pop()) {
       const stat = this.#tree.stat(path);
-      if (stat === undefined) continue;
+      if (stat === undefined || this.#isMark(stat)) continue;
       yield [path, stat];
       if (stat.type !== "dir") continue;
       for (const { name } of this.#tree.list(path).reverse()) pending.push(joinPath(path, name));

@@ -116,6 +116,15 @@ describe("chownTreeByMaps", { skip }, () => {
     assert.deepEqual(tree.stat(ROOT)?.mtime, { sec: 6, nsec: 0 });
   });
 
+  it("leaves marks alone, whoever owns them", () => {
+    using dir = scratch();
+    using tree = RootedDir.open(dir.path);
+    tree.mknod(at("gone"), { type: "char", mode: 0 });
+    setOwner(dir.path, at("gone"), 70000);
+    chownTreeByMaps(tree, { from: IDENTITY, to: FIRST, isMark: ({ type }) => type === "char" });
+    assert.equal(ownerOf(dir.path, at("gone")), "70000:70000");
+  });
+
   it("changes nothing when a map lacks an owner, and names the path", () => {
     using dir = scratch();
     mkdirSync(`${dir.path}/d`);
