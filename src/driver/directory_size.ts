@@ -6,28 +6,28 @@
  */
 import { joinPath, type LayerPath, ROOT } from "../core/layer_path.ts";
 import type { RootedDir } from "../host/rooted_dir.ts";
+import type { DiskUsage } from "./proto_driver.ts";
+
+/** Bytes of all that is no directory: see {@link directoryUsage}. */
+export function directorySize(tree: RootedDir): number {
+  return directoryUsage(tree).bytes;
+}
 
 /**
- * Bytes of all that is no directory: files once however many links they have, symlinks by the length of their targets,
- * devices 0. Inodes are told apart by their number alone, since a layer is one file system.
+ * What a tree occupies. Bytes are those of all that is no directory: files once however many links they have, symlinks
+ * by the length of their targets, devices 0. Inodes are those of all objects, the root included. They are told apart by
+ * their number alone, since a layer is one file system.
  */
-export function directorySize(tree: RootedDir): number {
+export function directoryUsage(tree: RootedDir): DiskUsage {
   const counted = new Set<bigint>();
+  let bytes = 0;
   const pending: LayerPath[] = [ROOT];
-  let sizeBytes = 0;
-  for (let dir = pending.pop(); dir !== undefined; dir = pending.pop()) {
-    for (const { name, type } of tree.list(dir)) {
-      const path = joinPath(dir, name);
-      if (type === "dir") {
-        pending.push(path);
-        continue;
-      }
-      const stat = tree.stat(path);
-      if (stat === undefined) continue;
-      if (stat.type === "dir") pending.push(path);
-      else if (!counted.has(stat.ino)) sizeBytes += stat.size;
-      counted.add(stat.ino);
-    }
+  for (let path = pending.pop(); path !== undefined; path = pending.pop()) {
+    const stat = tree.stat(path);
+    if (stat === undefined) continue;
+    if (stat.type === "dir") { for (const { name } of tree.list(path)) pending.push(joinPath(path, name)); }
+    else if (!counted.has(stat.ino)) bytes += stat.size;
+    counted.add(stat.ino);
   }
-  return sizeBytes;
+  return { bytes, inodes: counted.size };
 }

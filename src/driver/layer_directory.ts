@@ -12,7 +12,7 @@ import { isOsError } from "../host/errno.ts";
 import { listNames, statPath } from "../host/files.ts";
 import { RootedDir } from "../host/rooted_dir.ts";
 import type { TreeView } from "../changeset/tree_view.ts";
-import type { FoundLayer } from "./driver.ts";
+import type { FoundLayer } from "./proto_driver.ts";
 
 /**
  * Makes a directory with exactly this mode.

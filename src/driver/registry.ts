@@ -9,7 +9,8 @@
  */
 import { StrataError } from "../core/errors.ts";
 import { listNames, pathExists } from "../host/files.ts";
-import type { Driver, DriverSpec } from "./driver.ts";
+import type { Driver } from "./driver.ts";
+import type { DriverSpec } from "./driver_spec.ts";
 import { OVERLAY_FACTORY } from "./overlay/overlay_driver.ts";
 import { VFS_FACTORY } from "./vfs/vfs_driver.ts";
 

@@ -7,7 +7,9 @@
 import { StrataError } from "../core/errors.ts";
 import { fromOsError } from "../host/errno.ts";
 import { pathExists } from "../host/files.ts";
-import type { CreateOptions, DriverSpec, LayerLocation } from "./driver.ts";
+import type { DriverSpec } from "./driver_spec.ts";
+import type { LayerLocation } from "./layer_sealer.ts";
+import type { CreateOptions } from "./proto_driver.ts";
 
 /**
  * The location of a layer that is there.

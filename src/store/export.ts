@@ -7,7 +7,7 @@
 import type { ChainId, DiffId } from "../core/digest.ts";
 import { DigestWriter } from "../core/digest.ts";
 import { isStrataError, StrataError } from "../core/errors.ts";
-import type { LayerLocation } from "../driver/driver.ts";
+import type { LayerLocation } from "../driver/layer_sealer.ts";
 import { streamOf } from "../stream/pipe.ts";
 import { abortable } from "../stream/signal.ts";
 import { rebuildArchive } from "../worker/archive.ts";
@@ -57,7 +57,8 @@ export function exportLayer(
 async function* verifiedChunks({ driver }: StoreContext, source: ExportSource): AsyncGenerator<Uint8Array> {
   const { chainId, diffId, stack, tarSplitPath } = source;
   const digest = new DigestWriter();
-  using contents = new LayerContents(driver.openTree(stack[0]), () => driver.view(stack));
+  await using files = await driver.diffGetter(stack);
+  const contents = new LayerContents(files);
   try {
     for await (const chunk of rebuildArchive(tarSplitPath, contents)) {
       digest.update(chunk);

@@ -10,7 +10,7 @@
  */
 import type { ChainId } from "../core/digest.ts";
 import type { CacheId } from "../core/ids.ts";
-import type { LayerLocation } from "../driver/driver.ts";
+import type { LayerLocation } from "../driver/layer_sealer.ts";
 import { chainOf } from "../metadata/chain.ts";
 import type { LayerRecord } from "../metadata/layer_record.ts";
 import type { WriteLock } from "../metadata/write_lock.ts";
@@ -72,11 +72,15 @@ function keyOf({ code, subject, path }: FsckFinding): string {
   return JSON.stringify([code, subject, path]);
 }
 
-function repairAll(context: StoreContext, lock: WriteLock, chosen: readonly FsckFinding[]): void {
+async function repairAll(
+  context: StoreContext,
+  lock: WriteLock,
+  chosen: readonly FsckFinding[],
+): Promise<void> {
   const subjects = (code: FsckFinding["code"]) =>
     new Set(chosen.filter((finding) => finding.code === code).map(({ subject }) => subject));
   const inconsistent = subjects("layer-files-inconsistent");
-  if (inconsistent.size > 0) mendData(context, inconsistent);
+  if (inconsistent.size > 0) await mendData(context, inconsistent);
   if (subjects("name-inconsistent").size > 0) context.catalog.repair(lock);
   const damaged = subjects("layer-record-damaged");
   for (const { chainId } of context.layerDb.list().broken) {
@@ -85,22 +89,22 @@ function repairAll(context: StoreContext, lock: WriteLock, chosen: readonly Fsck
 }
 
 /** Lower layers first: those above name them. */
-function mendData(context: StoreContext, subjects: ReadonlySet<string>): void {
+async function mendData(context: StoreContext, subjects: ReadonlySet<string>): Promise<void> {
   const { driver, layerDb, mounts } = context;
   const { layers } = layerDb.list();
   const chosen = [...layers.values()].filter(({ chainId }) => subjects.has(chainId));
   for (const { cacheId, parent } of chosen.sort(byHeight(layers))) {
-    driver.mend(cacheId, locationsBelow(context, parent, layers));
+    await driver.mend(cacheId, locationsBelow(context, parent, layers));
   }
   for (const { name, mountId, initId, parent } of mounts.list().mounts.values()) {
     if (!subjects.has(name)) continue;
     let below: readonly LayerLocation[] = locationsBelow(context, parent, layers);
-    const mend = (id: CacheId): void => {
-      driver.mend(id, below);
+    const mend = async (id: CacheId): Promise<void> => {
+      await driver.mend(id, below);
       below = [driver.locate(id), ...below];
     };
-    if (initId !== undefined) mend(initId);
-    mend(mountId);
+    if (initId !== undefined) await mend(initId);
+    await mend(mountId);
   }
   driver.syncHome();
 }

@@ -6,7 +6,8 @@
  */
 import { StrataError } from "../core/errors.ts";
 import type { CacheId } from "../core/ids.ts";
-import type { Driver, GetOptions } from "../driver/driver.ts";
+import type { Driver } from "../driver/driver.ts";
+import type { GetOptions } from "../driver/proto_driver.ts";
 import { mountAt } from "../host/mount_table.ts";
 import type { LayerRecord } from "../metadata/layer_record.ts";
 import type { MountState } from "../metadata/mount_counts.ts";

@@ -5,7 +5,7 @@
  * @module
  */
 import type { ChainId } from "../core/digest.ts";
-import type { LayerLocation } from "../driver/driver.ts";
+import type { LayerLocation } from "../driver/layer_sealer.ts";
 import type { LayerRecord } from "../metadata/layer_record.ts";
 import type { Staging } from "../metadata/staging.ts";
 import type { WriteLock } from "../metadata/write_lock.ts";
@@ -49,7 +49,7 @@ async function publishUnderLock(
     return made === undefined || choice === "present" ? [] : [{ made, chainId: record.chainId }];
   });
   for (const { made, chainId } of fresh) requireReplaceable(context, chainId, made);
-  placeData(context, chosen, below);
+  await placeData(context, chosen, below);
   if (fresh.length > 0) {
     await syncUnlessVolatile(context, { home: driver.spec });
     for (const { made, chainId } of fresh) {
@@ -95,19 +95,19 @@ function requireReplaceable(context: StoreContext, chainId: ChainId, { sealed }:
 }
 
 /** Moves the data of layers that are new into the driver's home. A parent may be another process's by now. */
-function placeData(
+async function placeData(
   { driver }: StoreContext,
   chosen: readonly ChosenLayer[],
   below: readonly LayerLocation[],
-): void {
+): Promise<void> {
   let stack = below;
   let parents: "as sealed" | "another's" = "as sealed";
   for (const { layer: { made }, choice, record } of chosen) {
     if (made !== undefined && choice === "present") parents = "another's";
     if (made !== undefined && choice === "staged") {
-      if (parents === "another's") driver.rebase(made.sealed, stack);
-      if (driver.exists(record.cacheId)) driver.replace(made.sealed);
-      else driver.publish(made.sealed);
+      if (parents === "another's") await driver.rebase(made.sealed, stack);
+      if (driver.exists(record.cacheId)) await driver.replace(made.sealed);
+      else await driver.publish(made.sealed);
     }
     stack = [driver.locate(record.cacheId), ...stack];
   }

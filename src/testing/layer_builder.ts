@@ -13,7 +13,8 @@ import { RootedDir } from "../host/rooted_dir.ts";
 import type { Changeset, Redirects } from "../changeset/change.ts";
 import { settle } from "../changeset/settle.ts";
 import { Unpacker } from "../changeset/unpack.ts";
-import type { Driver, LayerLocation, SealedLayer } from "../driver/driver.ts";
+import type { Driver } from "../driver/driver.ts";
+import type { LayerLocation, SealedLayer } from "../driver/layer_sealer.ts";
 import type { TarEntry, TarHandler, TarMember } from "../tar/entry.ts";
 import { TarReader } from "../tar/reader.ts";
 import { TarWriter } from "../tar/writer.ts";
@@ -118,9 +119,9 @@ export interface StagedLayer {
  * Unpacks, settles, seals and publishes a layer; returns the stack with it on top. Nothing is left behind in `work`.
  * @throws {StrataError} `INVALID_ARCHIVE` for what must not be unpacked
  */
-export function addLayer(driver: Driver, layer: NewLayer): readonly LayerLocation[] {
-  const { sealed, staging } = stageLayer(driver, layer);
-  driver.publish(sealed);
+export async function addLayer(driver: Driver, layer: NewLayer): Promise<readonly LayerLocation[]> {
+  const { sealed, staging } = await stageLayer(driver, layer);
+  await driver.publish(sealed);
   driver.syncHome();
   removeTreeAt(staging);
   return [driver.locate(sealed.cacheId), ...(layer.below ?? [])];
@@ -130,13 +131,13 @@ export function addLayer(driver: Driver, layer: NewLayer): readonly LayerLocatio
  * Unpacks, settles and seals a layer. The layers below may themselves be staged only.
  * @throws {StrataError} `INVALID_ARCHIVE` for what must not be unpacked; nothing is left behind then
  */
-export function stageLayer(driver: Driver, layer: NewLayer): StagedLayer {
+export async function stageLayer(driver: Driver, layer: NewLayer): Promise<StagedLayer> {
   const { archive, below: parents = [], work, cacheId = randomCacheId(), children = [] } = layer;
   const staging = `${work}/staging-${randomId()}`;
   const bytes = archive instanceof Uint8Array ? archive : layerTar(archive);
   try {
-    const changeset = unpackSettled(driver, { bytes, staging, parents });
-    return { staging, sealed: driver.seal({ staging, cacheId, changeset, parents, children }) };
+    const changeset = await unpackSettled(driver, { bytes, staging, parents });
+    return { staging, sealed: await driver.seal({ staging, cacheId, changeset, parents, children }) };
   } catch (error) {
     removeTreeAt(staging);
     throw error;
@@ -149,10 +150,10 @@ interface StagedArchive {
   readonly parents: readonly LayerLocation[];
 }
 
-function unpackSettled(driver: Driver, staged: StagedArchive): Changeset {
+async function unpackSettled(driver: Driver, staged: StagedArchive): Promise<Changeset> {
   const { parents, staging } = staged;
   const { ownership } = driver.capabilities;
-  using below = parents.length === 0 ? undefined : driver.view(parents);
+  await using below = parents.length === 0 ? undefined : await driver.view(parents);
   let redirects: Redirects = new Map();
   for (let replays = 0; replays <= REPLAYS_MAX; replays++) {
     const changeset = unpack(staged, { ownership, redirects });

@@ -48,21 +48,29 @@ export type {
   Ownership,
   PendingLink,
 } from "../changeset/change.ts";
+export type { Driver } from "../driver/driver.ts";
+export type { DriverCapabilities, DriverSpec } from "../driver/driver_spec.ts";
 export type {
+  ApplyOptions,
+  Diff,
+  DiffDriver,
+  DiffGetter,
+  DiffGetterDriver,
+  DiffOptions,
+} from "../driver/diff_driver.ts";
+export type { LayerLocation, LayerSealer, SealedLayer, SealRequest } from "../driver/layer_sealer.ts";
+export type { Debris, LayerFault, LayerUpkeep } from "../driver/layer_upkeep.ts";
+export type {
+  Awaitable,
   CreateOptions,
-  Debris,
-  Driver,
-  DriverCapabilities,
-  DriverSpec,
+  DiskUsage,
   FoundLayer,
   GetOptions,
-  LayerFault,
-  LayerLocation,
   LayerTree,
-  SealedLayer,
-  SealRequest,
+  ProtoDriver,
   StatusRow,
-} from "../driver/driver.ts";
+  TemplateOptions,
+} from "../driver/proto_driver.ts";
 export type { TarEntryType, TarMember } from "../tar/entry.ts";
 export type { ByteString } from "../core/bytes.ts";
 export type { FileStat, FileType, Timespec } from "../core/file_stat.ts";

@@ -76,9 +76,8 @@ function settleOnce(
 /** Makes the staged layer again from its own tar-split and tree, its members going where the redirects say. */
 async function replay({ staged, diffId, ownership }: Unsettled, redirects: Redirects): Promise<Changeset> {
   const first = staged.moveAside();
-  using contents = new LayerContents(RootedDir.open(first.treeDir), () => {
-    throw new StrataError("CORRUPT", "Cannot replay the layer: its staged tree lacks a file", { path: first.treeDir });
-  });
+  using tree = RootedDir.open(first.treeDir);
+  const contents = new LayerContents(tree);
   using pipeline = new LayerPipeline(staged, { ownership, redirects });
   for (const chunk of assemble(await readTarSplit(first.tarSplitPath), contents)) pipeline.push(chunk);
   const again = await pipeline.finish();

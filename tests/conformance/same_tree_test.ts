@@ -5,7 +5,7 @@ import process from "node:process";
 import { test } from "node:test";
 import fc from "fast-check";
 import { hasCode } from "../../src/core/errors.ts";
-import type { LayerLocation } from "../../src/driver/driver.ts";
+import type { LayerLocation } from "../../src/driver/layer_sealer.ts";
 import { probeOverlay } from "../../src/driver/overlay/probe.ts";
 import { listingAt, topId, withWritable } from "../../src/testing/driver_cases/case.ts";
 import type { DriverContext } from "../../src/testing/driver_suite.ts";
@@ -71,16 +71,16 @@ async function assertSameTree(
   let inOverlay: readonly LayerLocation[] = [];
   for (const members of layers) {
     const archive = layerTar(members);
-    const one = added(vfs, { archive, below: inVfs });
-    const two = added(overlay, { archive, below: inOverlay });
+    const one = await added(vfs, { archive, below: inVfs });
+    const two = await added(overlay, { archive, below: inOverlay });
     assert.equal(typeof one, typeof two, `one driver refused the layer: ${one} ${two}`);
     if (typeof one === "string" || typeof two === "string") continue;
     inVfs = one;
     inOverlay = two;
-    assert.deepEqual(listed(overlay, inOverlay), listed(vfs, inVfs), "the views differ");
+    assert.deepEqual(await listed(overlay, inOverlay), await listed(vfs, inVfs), "the views differ");
   }
   if (inOverlay.length === 0) return;
-  const expected = listed(vfs, inVfs);
+  const expected = await listed(vfs, inVfs);
   await withWritable(overlay, inOverlay, ({ path }) => {
     assert.deepEqual(listingAt(path), expected, "the writable mount differs");
   });
@@ -90,19 +90,19 @@ async function assertSameTree(
 }
 
 /** The stack with the layer on it, or the message with which it was refused. */
-function added(
+async function added(
   { driver, work }: DriverContext,
   layer: { archive: Uint8Array; below: readonly LayerLocation[] },
-): readonly LayerLocation[] | string {
+): Promise<readonly LayerLocation[] | string> {
   try {
-    return addLayer(driver, { ...layer, work });
+    return await addLayer(driver, { ...layer, work });
   } catch (error) {
     if (hasCode(error, "INVALID_ARCHIVE")) return error.message;
     throw error;
   }
 }
 
-function listed({ driver }: DriverContext, stack: readonly LayerLocation[]): readonly string[] {
-  using view = driver.view(stack);
+async function listed({ driver }: DriverContext, stack: readonly LayerLocation[]): Promise<readonly string[]> {
+  await using view = await driver.view(stack);
   return listingOf(view);
 }

@@ -7,8 +7,8 @@
  */
 import type { CacheId } from "../../core/ids.ts";
 import { listNames, pathExists } from "../../host/files.ts";
-
-import type { Debris, LayerFault, LayerLocation } from "../driver.ts";
+import type { LayerLocation } from "../layer_sealer.ts";
+import type { Debris, LayerFault } from "../layer_upkeep.ts";
 import { findLayers, modifiedMsOf } from "../layer_directory.ts";
 import {
   findLinked,

@@ -11,8 +11,8 @@ import { type CacheId, isCacheId } from "../../core/ids.ts";
 import { fromOsError } from "../../host/errno.ts";
 import { ensureDir } from "../../host/files.ts";
 import { mountAt, mountsBelow } from "../../host/mount_table.ts";
-
-import type { GetOptions, LayerLocation, LayerTree } from "../driver.ts";
+import type { LayerLocation } from "../layer_sealer.ts";
+import type { GetOptions, LayerTree } from "../proto_driver.ts";
 import { removeMountPoint } from "../layer_directory.ts";
 import { mount, type MountRequest, unmount, unmountBelow } from "../mounting.ts";
 import { findLinkName, lowerOf, readLowers } from "./layout.ts";

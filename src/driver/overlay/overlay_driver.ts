@@ -24,24 +24,26 @@ import type { Change } from "../../changeset/change.ts";
 import { compareTrees, compareUpper } from "../../changeset/compare.ts";
 import { StackedView } from "../../changeset/stacked_view.ts";
 import type { TreeView } from "../../changeset/tree_view.ts";
+import type { DiffGetter } from "../diff_driver.ts";
+import { directoryUsage } from "../directory_size.ts";
+import type { Driver } from "../driver.ts";
+import type { DriverCapabilities, DriverSpec } from "../driver_spec.ts";
+import type { LayerLocation, SealedLayer, SealRequest } from "../layer_sealer.ts";
+import type { Debris, LayerFault } from "../layer_upkeep.ts";
 import type {
   CreateOptions,
-  Debris,
-  Driver,
-  DriverCapabilities,
-  DriverSpec,
+  DiskUsage,
   FoundLayer,
   GetOptions,
-  LayerFault,
-  LayerLocation,
   LayerTree,
-  SealedLayer,
-  SealRequest,
   StatusRow,
-} from "../driver.ts";
+  TemplateOptions,
+} from "../proto_driver.ts";
 import { copyRootMetadata, findLayers, makeDirectory } from "../layer_directory.ts";
 import { unmountBelow } from "../mounting.ts";
 import { attempt, refuseStorageOptions, requireAbsent, requireLayer } from "../requests.ts";
+import { OverlayFiles } from "./diff_files.ts";
+import { copyDiff } from "./template.ts";
 import { findDebris, findFaults, findLinkTo, findNeeded } from "./check.ts";
 import {
   findLinked,
@@ -107,6 +109,7 @@ export class OverlayDriver implements Driver {
       lowersMax: LOWERS_MAX,
       ownership: "archive",
       reflink: "no",
+      reproducesExactDiffs: "no",
     };
   }
 
@@ -173,6 +176,26 @@ export class OverlayDriver implements Driver {
     return attempt(`read layer ${location.cacheId}`, () => RootedDir.open(`${location.dir}/diff`));
   }
 
+  diffGetter(stack: readonly [LayerLocation, ...LayerLocation[]]): DiffGetter {
+    return new OverlayFiles(this.openTree(stack[0]), () => this.view(stack));
+  }
+
+  /** The parent becomes read-only; the new layer does when it is a parent itself. */
+  create(id: CacheId, parent: CacheId | undefined, options: CreateOptions = {}): void {
+    this.createReadWrite(id, parent, options);
+  }
+
+  createFromTemplate(id: CacheId, { template, parent, ...options }: TemplateOptions): void {
+    const from = requireLayer(this.locate(template));
+    this.createReadWrite(id, parent, options);
+    try {
+      copyDiff(from.dir, this.locate(id).dir, options);
+    } catch (error) {
+      this.#discard(id);
+      throw fromOsError(error, `copy layer ${template}`);
+    }
+  }
+
   createReadWrite(id: CacheId, parent: CacheId | undefined, options: CreateOptions = {}): void {
     refuseStorageOptions(options);
     requireAbsent(this.locate(id));
@@ -216,11 +239,7 @@ export class OverlayDriver implements Driver {
     const { dir } = this.locate(id);
     if (!pathExists(dir)) return;
     await unmountBelow(dir);
-    const link = findLinkName(dir);
-    attempt(`remove layer ${id}`, () => {
-      if (link !== undefined) removeTreeAt(`${this.#home}/${LINKS}/${link}`);
-      removeTreeAt(dir);
-    });
+    attempt(`remove layer ${id}`, () => this.#discard(id));
   }
 
   list(): readonly FoundLayer[] {
@@ -258,6 +277,16 @@ export class OverlayDriver implements Driver {
     });
   }
 
+  readWriteDiskUsage(id: CacheId): DiskUsage {
+    using tree = this.openTree(this.locate(id));
+    return attempt(`measure layer ${id}`, () => directoryUsage(tree));
+  }
+
+  /** None: the driver has no such option. */
+  additionalImageStores(): readonly string[] {
+    return [];
+  }
+
   metadata(id: CacheId): Readonly<Record<string, string>> {
     const { dir } = requireLayer(this.locate(id));
     const lowers = this.parentsOf(id).map((lower) => `${lower.dir}/diff`);
@@ -281,6 +310,13 @@ export class OverlayDriver implements Driver {
 
   async cleanup(): Promise<void> {
     await this.#mounts.putAll();
+  }
+
+  #discard(id: CacheId): void {
+    const { dir } = this.locate(id);
+    const link = findLinkName(dir);
+    if (link !== undefined) removeTreeAt(`${this.#home}/${LINKS}/${link}`);
+    removeTreeAt(dir);
   }
 
   /** A layer with all below it, top first; nothing for no layer. */

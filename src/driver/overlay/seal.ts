@@ -14,7 +14,7 @@ import { RootedDir } from "../../host/rooted_dir.ts";
 import type { TreeView } from "../../changeset/tree_view.ts";
 import { directorySize } from "../directory_size.ts";
 import { makeDirectory } from "../layer_directory.ts";
-import type { LayerLocation, SealedLayer, SealRequest } from "../driver.ts";
+import type { LayerLocation, SealedLayer, SealRequest } from "../layer_sealer.ts";
 import { type LinkName, lowerOf, readLinkName } from "./layout.ts";
 import { LOWERS_MAX } from "./options.ts";
 import { writeWhiteouts } from "./whiteouts.ts";

@@ -26,21 +26,21 @@ import { compareTrees } from "../../changeset/compare.ts";
 import { mergeChangeset } from "../../changeset/merge.ts";
 import { PlainView } from "../../changeset/plain_view.ts";
 import type { TreeView } from "../../changeset/tree_view.ts";
+import type { DiffGetter } from "../diff_driver.ts";
+import { directoryUsage } from "../directory_size.ts";
+import type { Driver } from "../driver.ts";
+import type { DriverCapabilities, DriverSpec } from "../driver_spec.ts";
+import type { LayerLocation, SealedLayer, SealRequest } from "../layer_sealer.ts";
+import type { Debris, LayerFault } from "../layer_upkeep.ts";
 import type {
   CreateOptions,
-  Debris,
-  Driver,
-  DriverCapabilities,
-  DriverSpec,
+  DiskUsage,
   FoundLayer,
   GetOptions,
-  LayerFault,
-  LayerLocation,
   LayerTree,
-  SealedLayer,
-  SealRequest,
   StatusRow,
-} from "../driver.ts";
+  TemplateOptions,
+} from "../proto_driver.ts";
 import { findLayers, makeDirectory } from "../layer_directory.ts";
 import { unmountBelow } from "../mounting.ts";
 import { attempt, refuseOptions, refuseStorageOptions, requireAbsent, requireLayer, topOf } from "../requests.ts";
@@ -82,6 +82,7 @@ export class VfsDriver implements Driver {
       lowersMax: Infinity,
       ownership: effectiveUser() === 0 ? "archive" : "self",
       reflink: SHARING.has(fileSystemOf(this.#home).name) ? "yes" : "no",
+      reproducesExactDiffs: "no",
     };
   }
 
@@ -131,6 +132,20 @@ export class VfsDriver implements Driver {
 
   openTree(location: LayerLocation): RootedDir {
     return attempt(`read layer ${location.cacheId}`, () => RootedDir.open(location.dir));
+  }
+
+  /** The layer's tree: all of it is its own. */
+  diffGetter(stack: readonly [LayerLocation, ...LayerLocation[]]): DiffGetter {
+    return this.openTree(stack[0]);
+  }
+
+  create(id: CacheId, parent: CacheId | undefined, options: CreateOptions = {}): void {
+    this.createReadWrite(id, parent, options);
+  }
+
+  /** A layer is its whole tree, so the parent does not matter. */
+  createFromTemplate(id: CacheId, { template, ...options }: TemplateOptions): void {
+    this.createReadWrite(id, template, options);
   }
 
   createReadWrite(id: CacheId, parent: CacheId | undefined, options: CreateOptions = {}): void {
@@ -216,6 +231,16 @@ export class VfsDriver implements Driver {
 
   /** Nothing can be: a layer is its tree. */
   mend(): void {}
+
+  readWriteDiskUsage(id: CacheId): DiskUsage {
+    using tree = this.openTree(this.locate(id));
+    return attempt(`measure layer ${id}`, () => directoryUsage(tree));
+  }
+
+  /** None: the driver has no such option. */
+  additionalImageStores(): readonly string[] {
+    return [];
+  }
 
   metadata(id: CacheId): Readonly<Record<string, string>> {
     return { SourceDir: requireLayer(this.locate(id)).dir };

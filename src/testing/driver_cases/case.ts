@@ -8,10 +8,14 @@ import assert from "node:assert/strict";
 import { fromText } from "../../core/bytes.ts";
 import { type CacheId, randomCacheId } from "../../core/ids.ts";
 import { type LayerPath, parseLayerPath } from "../../core/layer_path.ts";
+import { openForWrite } from "../../host/files.ts";
+import type { OpenFile } from "../../host/open_file.ts";
 import { RootedDir } from "../../host/rooted_dir.ts";
 import type { Change } from "../../changeset/change.ts";
 import { PlainView } from "../../changeset/plain_view.ts";
-import type { Driver, DriverCapabilities, LayerLocation } from "../../driver/driver.ts";
+import type { Driver } from "../../driver/driver.ts";
+import type { DriverCapabilities } from "../../driver/driver_spec.ts";
+import type { LayerLocation } from "../../driver/layer_sealer.ts";
 import { addLayer, type LayerMember } from "../layer_builder.ts";
 import { listingOf, shapeOf, type TreeShape } from "../tree_listing.ts";
 
@@ -33,14 +37,24 @@ export interface DriverContext {
   readonly work: string;
   /** Opens the driver once more on the same home, as another process would. */
   reopen(): Driver;
+  /**
+   * Starts another process that opens the driver on the same home and calls {@link crashAt}, and kills it with SIGKILL
+   * once it has written a line. Absent: cases about crashes make do with an instance that is abandoned.
+   */
+  readonly crash?: (point: CrashPoint) => Promise<void>;
 }
 
+/** How far the process of {@link DriverContext.crash} has come when it is killed. */
+export type CrashPoint = "mounted" | "staged" | "published" | "creating";
+
 /** Layers from the base up, each a list of members; returns the stack, top first. */
-export function stackOf(context: DriverContext, layers: readonly (readonly LayerMember[])[]): readonly LayerLocation[] {
-  return layers.reduce<readonly LayerLocation[]>(
-    (below, archive) => addLayer(context.driver, { archive, below, work: context.work }),
-    [],
-  );
+export async function stackOf(
+  { driver, work }: DriverContext,
+  layers: readonly (readonly LayerMember[])[],
+): Promise<readonly LayerLocation[]> {
+  let stack: readonly LayerLocation[] = [];
+  for (const archive of layers) stack = await addLayer(driver, { archive, below: stack, work });
+  return stack;
 }
 
 /** The id of a stack's topmost layer. */
@@ -57,7 +71,7 @@ export async function assertMerged(
   expected: TreeShape,
 ): Promise<void> {
   const { driver } = context;
-  using view = driver.view(stack);
+  await using view = await driver.view(stack);
   assert.deepEqual(shapeOf(view), expected);
   if (driver.capabilities.mounts === "no") return;
   const listing = listingOf(view);
@@ -89,13 +103,53 @@ export async function withWritable(
   use: (layer: WritableLayer) => Promise<void> | void,
 ): Promise<void> {
   const id = randomCacheId();
-  driver.createReadWrite(id, stack[0]?.cacheId);
+  await driver.createReadWrite(id, stack[0]?.cacheId);
   try {
     await use({ id, path: await driver.get(id) });
   } finally {
     await driver.put(id);
     await driver.remove(id);
   }
+}
+
+/** Writable layers upon each other. */
+export interface Snapshots {
+  /** What the lowest lies on; nothing by default. */
+  readonly on?: readonly LayerLocation[];
+  /** What is done in each, the lowest first; it is unmounted before the next is made. */
+  readonly steps: readonly ((tree: RootedDir) => void)[];
+}
+
+/** Calls with the ids of fresh snapshots, the lowest first, and removes them afterwards. */
+export async function withSnapshots(
+  { driver }: DriverContext,
+  { on = [], steps }: Snapshots,
+  use: (ids: readonly CacheId[]) => Promise<void> | void,
+): Promise<void> {
+  const ids: CacheId[] = [];
+  try {
+    for (const step of steps) {
+      const id = randomCacheId();
+      await driver.createReadWrite(id, ids.at(-1) ?? on[0]?.cacheId);
+      ids.push(id);
+      inTree(await driver.get(id), step);
+      await driver.put(id);
+    }
+    await use(ids);
+  } finally {
+    for (const id of ids.reverse()) await driver.remove(id);
+  }
+}
+
+/** Calls with a directory of this machine. */
+export function inTree<T>(path: string, use: (tree: RootedDir) => T): T {
+  using tree = RootedDir.open(path);
+  return use(tree);
+}
+
+/** Whether the archive's owners, special modes, devices and privileged attributes can be kept. */
+export function keepsOwners({ ownership }: DriverCapabilities): boolean {
+  return ownership === "archive";
 }
 
 /** Changes as `diff` prints them: kind and path, the root as `/`. */
@@ -114,4 +168,9 @@ export function put(tree: RootedDir, name: string, content: string): void {
   if (tree.stat(at(name)) !== undefined) tree.unlink(at(name));
   using file = tree.create(at(name), 0o644);
   file.write(new TextEncoder().encode(content));
+}
+
+/** A file of a tree, opened to be written in its place, as programs in containers do. */
+export function openWritable(tree: RootedDir, name: string): OpenFile {
+  return openForWrite(`${tree.path}/${name}`, { existing: "allow" });
 }

@@ -10,13 +10,13 @@ import { ensureDir } from "../../host/files.ts";
 import { RootedDir } from "../../host/rooted_dir.ts";
 import { type HostileArchive, hostileArchives } from "../hostile_archives.ts";
 import { addLayer } from "../layer_builder.ts";
-import type { LayerLocation } from "../../driver/driver.ts";
-import { assertMerged, at, type DriverCase, type DriverContext, listingAt, put } from "./case.ts";
+import type { LayerLocation } from "../../driver/layer_sealer.ts";
+import { assertMerged, at, type DriverCase, type DriverContext, keepsOwners, listingAt, put } from "./case.ts";
 
 /** Cases about hostile archives. Their devices are a part of what is expected, so their owners must be kept. */
 export const hostileCases: readonly DriverCase[] = hostileArchives.map((archive) => ({
   name: `hostile: ${archive.name}`,
-  needs: (capabilities) => capabilities.ownership === "archive",
+  needs: keepsOwners,
   run: (context) => runAttack(context, archive),
 }));
 
@@ -27,17 +27,18 @@ async function runAttack(context: DriverContext, archive: HostileArchive): Promi
   const { layers, wanted } = archive.build(outside);
   const add = (below: readonly LayerLocation[], bytes: Uint8Array) => addLayer(driver, { archive: bytes, below, work });
   const before = listingAt(work);
-  const stack = layers.slice(0, -1).reduce<readonly LayerLocation[]>(add, []);
+  let stack: readonly LayerLocation[] = [];
+  for (const bytes of layers.slice(0, -1)) stack = await add(stack, bytes);
   const lower = listingAt(driver.spec.home);
   const last = layers.at(-1) ?? new Uint8Array();
   if (wanted === "refused") {
-    assert.throws(
+    await assert.rejects(
       () => add(stack, last),
       (error) => hasCode(error, "INVALID_ARCHIVE") || hasCode(error, "LIMIT_EXCEEDED"),
     );
     assert.deepEqual(listingAt(driver.spec.home), lower);
   } else {
-    await assertMerged(context, add(stack, last), wanted);
+    await assertMerged(context, await add(stack, last), wanted);
   }
   assert.deepEqual(withoutRoot(listingAt(work)), withoutRoot(before));
 }

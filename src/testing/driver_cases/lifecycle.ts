@@ -15,6 +15,7 @@ import {
   at,
   type DriverCase,
   type DriverContext,
+  inTree,
   listingAt,
   put,
   stackOf,
@@ -50,10 +51,10 @@ export const lifecycleCases: readonly DriverCase[] = [
   { name: "a home in use has nothing that is no layer's", run: hasNoDebris },
 ];
 
-function publishes({ driver, work }: DriverContext): void {
-  const { sealed } = stageLayer(driver, { archive: [file("a", "1")], work });
+async function publishes({ driver, work }: DriverContext): Promise<void> {
+  const { sealed } = await stageLayer(driver, { archive: [file("a", "1")], work });
   assert.equal(driver.exists(sealed.cacheId), false);
-  driver.publish(sealed);
+  await driver.publish(sealed);
   driver.syncHome();
   assert.equal(driver.exists(sealed.cacheId), true);
   assert.equal(pathExists(sealed.dir), false);
@@ -61,10 +62,10 @@ function publishes({ driver, work }: DriverContext): void {
 
 async function sealsOnStaged(context: DriverContext): Promise<void> {
   const { driver, work } = context;
-  const base = stageLayer(driver, { archive: [dir("d"), file("d/a", "1"), file("d/b", "1")], work }).sealed;
-  const middle = stageLayer(driver, { archive: [whiteout("d/a")], below: [base], work }).sealed;
-  const top = stageLayer(driver, { archive: [file("d/c", "3")], below: [middle, base], work }).sealed;
-  for (const layer of [base, middle, top]) driver.publish(layer);
+  const base = (await stageLayer(driver, { archive: [dir("d"), file("d/a", "1"), file("d/b", "1")], work })).sealed;
+  const middle = (await stageLayer(driver, { archive: [whiteout("d/a")], below: [base], work })).sealed;
+  const top = (await stageLayer(driver, { archive: [file("d/c", "3")], below: [middle, base], work })).sealed;
+  for (const layer of [base, middle, top]) await driver.publish(layer);
   driver.syncHome();
   const stack = [top, middle, base].map(({ cacheId }) => driver.locate(cacheId));
   await assertMerged(context, stack, { "d/": "", "d/b": "1", "d/c": "3" });
@@ -73,40 +74,43 @@ async function sealsOnStaged(context: DriverContext): Promise<void> {
 async function rebases(context: DriverContext): Promise<void> {
   const { driver, work } = context;
   const base = [dir("d"), file("d/a", "1"), file("d/b", "1")];
-  const staged = stageLayer(driver, { archive: base, work }).sealed;
-  const { sealed } = stageLayer(driver, { archive: [whiteout("d/a")], below: [staged], work });
-  const parents = addLayer(driver, { archive: base, work });
-  driver.rebase(sealed, parents);
-  driver.publish(sealed);
+  const staged = (await stageLayer(driver, { archive: base, work })).sealed;
+  const { sealed } = await stageLayer(driver, { archive: [whiteout("d/a")], below: [staged], work });
+  const parents = await addLayer(driver, { archive: base, work });
+  await driver.rebase(sealed, parents);
+  await driver.publish(sealed);
   await assertMerged(context, [driver.locate(sealed.cacheId), ...parents], { "d/": "", "d/b": "1" });
 }
 
-function refusesTakenId({ driver, work }: DriverContext): void {
-  const { sealed } = stageLayer(driver, { archive: [file("a", "1")], work });
-  driver.publish(sealed);
-  const other = stageLayer(driver, { archive: [file("a", "2")], work }).sealed;
-  assert.throws(() => driver.publish({ ...other, cacheId: sealed.cacheId }), (error) => hasCode(error, "CONFLICT"));
+async function refusesTakenId({ driver, work }: DriverContext): Promise<void> {
+  const { sealed } = await stageLayer(driver, { archive: [file("a", "1")], work });
+  await driver.publish(sealed);
+  const other = (await stageLayer(driver, { archive: [file("a", "2")], work })).sealed;
+  await assert.rejects(
+    async () => await driver.publish({ ...other, cacheId: sealed.cacheId }),
+    (error) => hasCode(error, "CONFLICT"),
+  );
   assert.equal(pathExists(other.dir), true);
 }
 
-function leavesNothing(context: DriverContext): void {
-  stackOf(context, [[file("a", "1")], [file("b", "2")]]);
+async function leavesNothing(context: DriverContext): Promise<void> {
+  await stackOf(context, [[file("a", "1")], [file("b", "2")]]);
   assert.deepEqual(listNames(context.work), []);
 }
 
-function sizes({ driver, work }: DriverContext): void {
-  const { sealed } = stageLayer(driver, { archive: [dir("d"), file("d/a", "123"), file("b", "4567")], work });
+async function sizes({ driver, work }: DriverContext): Promise<void> {
+  const { sealed } = await stageLayer(driver, { archive: [dir("d"), file("d/a", "123"), file("b", "4567")], work });
   assert.equal(sealed.sizeBytes, 7);
 }
 
-function tellsParents(context: DriverContext): void {
-  const stack = stackOf(context, [[file("a")], [file("b")], [file("c")]]);
+async function tellsParents(context: DriverContext): Promise<void> {
+  const stack = await stackOf(context, [[file("a")], [file("b")], [file("c")]]);
   const parents = context.driver.parentsOf(topId(stack));
   if (parents.length > 0) assert.deepEqual(parents, stack.slice(1));
 }
 
 async function mountsOnce(context: DriverContext): Promise<void> {
-  const stack = stackOf(context, [[file("a", "1")], [file("b", "2")]]);
+  const stack = await stackOf(context, [[file("a", "1")], [file("b", "2")]]);
   await withWritable(context, stack, async ({ id, path }) => {
     using tree = RootedDir.open(path);
     put(tree, "c", "3");
@@ -121,7 +125,7 @@ async function mountsOnce(context: DriverContext): Promise<void> {
 
 async function putsTwice(context: DriverContext): Promise<void> {
   const { driver } = context;
-  const stack = stackOf(context, [[file("a", "1")], [file("b", "2")]]);
+  const stack = await stackOf(context, [[file("a", "1")], [file("b", "2")]]);
   await driver.put(topId(stack));
   for (let round = 0; round < 2; round++) {
     assert.equal(listingAt(await driver.get(topId(stack))).length, 3);
@@ -132,7 +136,7 @@ async function putsTwice(context: DriverContext): Promise<void> {
 
 async function refusesWrites(context: DriverContext): Promise<void> {
   const { driver } = context;
-  const stack = stackOf(context, [[file("a", "1")], [file("b", "2")]]);
+  const stack = await stackOf(context, [[file("a", "1")], [file("b", "2")]]);
   for (const { cacheId } of stack) {
     for (const options of [{}, { access: "read-only" }] as const) {
       using tree = RootedDir.open(await driver.get(cacheId, options));
@@ -146,7 +150,7 @@ async function refusesWrites(context: DriverContext): Promise<void> {
 
 async function readOnlyView(context: DriverContext): Promise<void> {
   const { driver } = context;
-  for (const stack of [[], stackOf(context, [[file("a", "1")]])]) {
+  for (const stack of [[], await stackOf(context, [[file("a", "1")]])]) {
     await withWritable(context, stack, async ({ id, path }) => {
       {
         using tree = RootedDir.open(path);
@@ -164,16 +168,19 @@ async function missingLayer({ driver }: DriverContext): Promise<void> {
   const id = randomCacheId();
   assert.equal(driver.exists(id), false);
   await assert.rejects(async () => await driver.get(id), (error) => hasCode(error, "NOT_FOUND"));
-  assert.throws(() => driver.createReadWrite(randomCacheId(), id), (error) => hasCode(error, "NOT_FOUND"));
-  assert.throws(() => driver.openTree(driver.locate(id)), isStrataError);
-  assert.throws(() => driver.view([driver.locate(id)]), isStrataError);
+  await assert.rejects(
+    async () => await driver.createReadWrite(randomCacheId(), id),
+    (error) => hasCode(error, "NOT_FOUND"),
+  );
+  await assert.rejects(async () => await driver.diffGetter([driver.locate(id)]), isStrataError);
+  await assert.rejects(async () => await driver.view([driver.locate(id)]), isStrataError);
   await driver.put(id);
 }
 
 async function removesMounted(context: DriverContext): Promise<void> {
   const { driver } = context;
   const id = randomCacheId();
-  driver.createReadWrite(id, topId(stackOf(context, [[file("a", "1")]])));
+  await driver.createReadWrite(id, topId(await stackOf(context, [[file("a", "1")]])));
   const path = await driver.get(id);
   await driver.remove(id);
   assert.equal(driver.exists(id), false);
@@ -182,7 +189,7 @@ async function removesMounted(context: DriverContext): Promise<void> {
 
 async function removesTwice(context: DriverContext): Promise<void> {
   const { driver } = context;
-  const id = topId(stackOf(context, [[file("a", "1")]]));
+  const id = topId(await stackOf(context, [[file("a", "1")]]));
   await driver.remove(id);
   await driver.remove(id);
   await driver.remove(randomCacheId());
@@ -191,28 +198,30 @@ async function removesTwice(context: DriverContext): Promise<void> {
 
 async function removesOne(context: DriverContext): Promise<void> {
   const { driver, work } = context;
-  const base = stackOf(context, [[file("a", "1")]]);
-  const [one, two] = ["1", "2"].map((content) =>
-    addLayer(driver, { archive: [file("b", content)], below: base, work })
+  const base = await stackOf(context, [[file("a", "1")]]);
+  const one = await addLayer(driver, { archive: [file("b", "1")], below: base, work });
+  const two = await addLayer(driver, { archive: [file("b", "2")], below: base, work });
+  await driver.remove(topId(one));
+  await assertMerged(context, two, { a: "1", b: "2" });
+}
+
+async function refusesOptions({ driver }: DriverContext): Promise<void> {
+  const create = async (name: string) =>
+    await driver.createReadWrite(randomCacheId(), undefined, { storageOptions: { [name]: "1" } });
+  await assert.rejects(async () => await create("size"), (error) => hasCode(error, "NOT_SUPPORTED"));
+  await assert.rejects(async () => await create("colour"), (error) => hasCode(error, "INVALID_ARGUMENT"));
+}
+
+async function replacesNone(context: DriverContext): Promise<void> {
+  const id = topId(await stackOf(context, [[file("a", "1")]]));
+  await assert.rejects(
+    async () => await context.driver.createReadWrite(id, undefined),
+    (error) => hasCode(error, "CONFLICT"),
   );
-  await driver.remove(topId(one ?? []));
-  await assertMerged(context, two ?? [], { a: "1", b: "2" });
 }
 
-function refusesOptions({ driver }: DriverContext): void {
-  const create = (name: string) =>
-    driver.createReadWrite(randomCacheId(), undefined, { storageOptions: { [name]: "1" } });
-  assert.throws(() => create("size"), (error) => hasCode(error, "NOT_SUPPORTED"));
-  assert.throws(() => create("colour"), (error) => hasCode(error, "INVALID_ARGUMENT"));
-}
-
-function replacesNone(context: DriverContext): void {
-  const id = topId(stackOf(context, [[file("a", "1")]]));
-  assert.throws(() => context.driver.createReadWrite(id, undefined), (error) => hasCode(error, "CONFLICT"));
-}
-
-function metadata(context: DriverContext): void {
-  const stack = stackOf(context, [[file("a", "1")], [file("b", "2")]]);
+async function metadata(context: DriverContext): Promise<void> {
+  const stack = await stackOf(context, [[file("a", "1")], [file("b", "2")]]);
   const paths = Object.values(context.driver.metadata(topId(stack)));
   assert.notEqual(paths.length, 0);
   for (const path of paths) assert.match(path, /^\//);
@@ -224,10 +233,10 @@ function status({ driver }: DriverContext): void {
 
 async function cleansUp(context: DriverContext): Promise<void> {
   const { driver } = context;
-  const stack = stackOf(context, [[file("a", "1")], [file("b", "2")]]);
+  const stack = await stackOf(context, [[file("a", "1")], [file("b", "2")]]);
   await driver.get(topId(stack));
   const id = randomCacheId();
-  driver.createReadWrite(id, topId(stack));
+  await driver.createReadWrite(id, topId(stack));
   const path = await driver.get(id);
   using tree = RootedDir.open(path);
   put(tree, "c", "3");
@@ -238,11 +247,11 @@ async function cleansUp(context: DriverContext): Promise<void> {
   await driver.cleanup();
 }
 
-function lists(context: DriverContext): void {
+async function lists(context: DriverContext): Promise<void> {
   const { driver } = context;
-  const stack = stackOf(context, [[file("a", "1")], [file("b", "2")]]);
+  const stack = await stackOf(context, [[file("a", "1")], [file("b", "2")]]);
   const writable = randomCacheId();
-  driver.createReadWrite(writable, topId(stack));
+  await driver.createReadWrite(writable, topId(stack));
   const expected = [...stack.map(({ cacheId }) => cacheId), writable].sort();
   assert.deepEqual(driver.list().map(({ cacheId }) => cacheId).sort(), expected);
   assert(driver.list().every(({ modifiedMs }) => Math.abs(Date.now() - modifiedMs) < 60_000));
@@ -251,15 +260,13 @@ function lists(context: DriverContext): void {
 async function replaces(context: DriverContext): Promise<void> {
   const { driver, work } = context;
   const archive = [dir("d"), file("d/a", "1")];
-  const stack = stackOf(context, [archive, [file("b", "2")]]);
+  const stack = await stackOf(context, [archive, [file("b", "2")]]);
   const [top, base] = stack;
   if (top === undefined || base === undefined) throw new Error("The stack is too low");
-  {
-    using tree = driver.openTree(base);
-    tree.removeTree(at("d"));
-  }
-  const { sealed } = stageLayer(driver, { archive, work, cacheId: base.cacheId, children: [top.cacheId] });
-  driver.replace(sealed);
+  const { path, kind } = driver.treeOf(base.cacheId, "writable");
+  if (kind === "directory") inTree(path, (tree) => tree.removeTree(at("d")));
+  const { sealed } = await stageLayer(driver, { archive, work, cacheId: base.cacheId, children: [top.cacheId] });
+  await driver.replace(sealed);
   driver.syncHome();
   assert.deepEqual(driver.check(base.cacheId, []), []);
   assert.deepEqual(driver.check(top.cacheId, [base]), []);
@@ -269,10 +276,10 @@ async function replaces(context: DriverContext): Promise<void> {
 
 async function checks(context: DriverContext): Promise<void> {
   const { driver } = context;
-  const stack = stackOf(context, [[file("a", "1")], [file("b", "2")]]);
+  const stack = await stackOf(context, [[file("a", "1")], [file("b", "2")]]);
   for (const [index, { cacheId }] of stack.entries()) {
     assert.deepEqual(driver.check(cacheId, stack.slice(index + 1)), []);
-    driver.mend(cacheId, stack.slice(index + 1));
+    await driver.mend(cacheId, stack.slice(index + 1));
   }
   assert.deepEqual(driver.needsOf(topId(stack)), driver.parentsOf(topId(stack)).map(({ cacheId }) => cacheId));
   await driver.remove(topId(stack));
@@ -282,7 +289,7 @@ async function checks(context: DriverContext): Promise<void> {
 
 async function hasNoDebris(context: DriverContext): Promise<void> {
   const { driver } = context;
-  const stack = stackOf(context, [[file("a", "1")]]);
+  const stack = await stackOf(context, [[file("a", "1")]]);
   await withWritable(context, stack, () => assert.deepEqual(driver.debris(), []));
   await driver.remove(topId(stack));
   assert.deepEqual(driver.debris(), []);

@@ -8,7 +8,6 @@ import assert from "node:assert/strict";
 import { type ByteString, fromBytes, fromText } from "../../core/bytes.ts";
 import { type FileStat, inodeKey } from "../../core/file_stat.ts";
 import { joinPath, ROOT } from "../../core/layer_path.ts";
-import type { DriverCapabilities } from "../../driver/driver.ts";
 import {
   device,
   dir,
@@ -22,17 +21,14 @@ import {
   whiteout,
 } from "../layer_builder.ts";
 import { shapeOf } from "../tree_listing.ts";
-import { assertMerged, at, type DriverCase, type DriverContext, stackOf } from "./case.ts";
-
-/** Whether the archive's owners, special modes, devices and privileged attributes can be kept. */
-const keepsOwners = (capabilities: DriverCapabilities) => capabilities.ownership === "archive";
+import { assertMerged, at, type DriverCase, type DriverContext, keepsOwners, stackOf } from "./case.ts";
 
 const CAPABILITY = new Uint8Array([1, 0, 0, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
 const BYTES = new Uint8Array([0, 255, 10, 0, 128]);
 
 /** Cases about single objects. */
 export const objectCases: readonly DriverCase[] = [
-  { name: "pipes are kept", run: (context) => merged(context, [fifo("p")], { p: "fifo" }) },
+  { name: "pipes are kept", run: async (context) => await merged(context, [fifo("p")], { p: "fifo" }) },
   { name: "device nodes are kept", needs: keepsOwners, run: devices },
   { name: "owners are kept, also of symlinks and directories", needs: keepsOwners, run: owners },
   { name: "setuid, setgid and sticky are kept", needs: keepsOwners, run: specialBits },
@@ -55,16 +51,20 @@ export const objectCases: readonly DriverCase[] = [
   { name: "symlink targets are kept as they are", run: symlinkTargets },
 ];
 
-function merged(context: DriverContext, members: readonly LayerMember[], tree: Record<string, string>): Promise<void> {
-  return assertMerged(context, stackOf(context, [members]), tree);
+async function merged(
+  context: DriverContext,
+  members: readonly LayerMember[],
+  tree: Record<string, string>,
+): Promise<void> {
+  return assertMerged(context, await stackOf(context, [members]), tree);
 }
 
-function devices(context: DriverContext): Promise<void> {
+async function devices(context: DriverContext): Promise<void> {
   const nodes = [
     device("c", { type: "char", devMajor: 1, devMinor: 3 }),
     device("b", { type: "block", devMajor: 7, devMinor: 300 }),
   ];
-  return merged(context, nodes, { c: "char 1:3", b: "block 7:300" });
+  return await merged(context, nodes, { c: "char 1:3", b: "block 7:300" });
 }
 
 async function owners(context: DriverContext): Promise<void> {
@@ -116,34 +116,34 @@ async function overlayAttributes(context: DriverContext): Promise<void> {
     file("f", "2", { xattrs: xattr("user.overlay.whiteout", "y") }),
   ];
   const tree = { "d/": "", "d/old": "1", "e/": "", f: "2", "secret/": "", "secret/s": "1" };
-  await assertMerged(context, stackOf(context, [below, upper]), tree);
+  await assertMerged(context, await stackOf(context, [below, upper]), tree);
 }
 
 async function hardLinks(context: DriverContext): Promise<void> {
-  const stack = stackOf(context, [[file("a", "1"), dir("d"), hardlink("d/b", "a"), hardlink("c", "d/b")], []]);
-  using view = context.driver.view(stack);
+  const stack = await stackOf(context, [[file("a", "1"), dir("d"), hardlink("d/b", "a"), hardlink("c", "d/b")], []]);
+  await using view = await context.driver.view(stack);
   assert.equal(new Set(["a", "d/b", "c"].map((name) => keyOf(view.stat(at(name))))).size, 1);
   await assertMerged(context, stack, { a: "1", "d/": "", "d/b": "1", c: "1" });
 }
 
 async function hardLinkBelow(context: DriverContext): Promise<void> {
-  const stack = stackOf(context, [[dir("d"), file("d/a", "1", { mode: 0o640 })], [hardlink("h", "d/a")]]);
-  using view = context.driver.view(stack);
+  const stack = await stackOf(context, [[dir("d"), file("d/a", "1", { mode: 0o640 })], [hardlink("h", "d/a")]]);
+  await using view = await context.driver.view(stack);
   assert.equal(keyOf(view.stat(at("h"))), keyOf(view.stat(at("d/a"))));
   assert.equal(view.stat(at("h"))?.mode, 0o640);
   await assertMerged(context, stack, { "d/": "", "d/a": "1", h: "1" });
 }
 
-function hardLinkOutlives(context: DriverContext): Promise<void> {
-  const stack = stackOf(context, [[file("a", "1"), hardlink("b", "a")], [whiteout("a")]]);
+async function hardLinkOutlives(context: DriverContext): Promise<void> {
+  const stack = await stackOf(context, [[file("a", "1"), hardlink("b", "a")], [whiteout("a")]]);
   return assertMerged(context, stack, { b: "1" });
 }
 
 async function rootMetadata(context: DriverContext): Promise<void> {
   const metadata = { mode: 0o711, mtime: { sec: 1_111_111_111, nsec: 5 } };
   const root = renamed(dir("root", { ...metadata, xattrs: xattr("user.root", "1") }), fromText("./"));
-  const stack = stackOf(context, [[root, file("a", "1")], [file("b", "2")]]);
-  using view = context.driver.view(stack);
+  const stack = await stackOf(context, [[root, file("a", "1")], [file("b", "2")]]);
+  await using view = await context.driver.view(stack);
   const stat = view.stat(ROOT);
   assert.deepEqual({ mode: stat?.mode, mtime: stat?.mtime }, metadata);
   assert.equal(view.xattrs(ROOT).size, 1);
@@ -152,18 +152,18 @@ async function rootMetadata(context: DriverContext): Promise<void> {
 
 async function rawNames(context: DriverContext): Promise<void> {
   const [one, two] = [joinPath(ROOT, bytes(0xff, 0x61)), joinPath(ROOT, bytes(0xfe, 0x61))];
-  const stack = stackOf(context, [
+  const stack = await stackOf(context, [
     [renamed(file("x", "1"), one), renamed(file("x", "2"), two), symlink("l", "x")],
     [renamed(file("x", "3"), two)],
   ]);
-  using view = context.driver.view(stack);
+  await using view = await context.driver.view(stack);
   assert.deepEqual(view.list(ROOT).map(({ name }) => name), [fromText("l"), two, one]);
   await assertMerged(context, stack, { l: "-> x", "\\xfea": "3", "\\xffa": "1" });
 }
 
 async function specialNames(context: DriverContext): Promise<void> {
   const names = [":", ",", "\\", "a b", "\n", '"', "-rf", "$(id)", "é", "__proto__x", "x".repeat(255), "%s", "~"];
-  const stack = stackOf(context, [
+  const stack = await stackOf(context, [
     [dir("d"), ...names.map((name) => file(`d/${name}`, name))],
     [
       dir("d"),
@@ -171,7 +171,7 @@ async function specialNames(context: DriverContext): Promise<void> {
       ...names.slice(0, 3).map((name) => whiteout(`d/${name}`)),
     ],
   ]);
-  using view = context.driver.view(stack);
+  await using view = await context.driver.view(stack);
   assert.deepEqual(new Set(view.list(at("d")).map(({ name }) => name)), new Set(names.slice(3).map(fromText)));
   await assertMerged(context, stack, {
     "d/": "",
@@ -179,11 +179,11 @@ async function specialNames(context: DriverContext): Promise<void> {
   });
 }
 
-function symlinkTargets(context: DriverContext): Promise<void> {
+async function symlinkTargets(context: DriverContext): Promise<void> {
   const targets = { absolute: "/etc/passwd", climbing: "../../x", dangling: "nowhere/./x//y", self: "self" };
   const members = Object.entries(targets).map(([name, target]) => symlink(name, target));
   const tree = Object.fromEntries(Object.entries(targets).map(([name, target]) => [name, `-> ${target}`]));
-  return merged(context, members, tree);
+  return await merged(context, members, tree);
 }
 
 /** Fails unless objects have these properties, in the layer itself and seen through an empty layer above. */
@@ -192,8 +192,8 @@ async function expectStat(
   members: readonly LayerMember[],
   expected: readonly (readonly [name: string, stat: Partial<FileStat>])[],
 ): Promise<void> {
-  const stack = stackOf(context, [members, []]);
-  using view = context.driver.view(stack);
+  const stack = await stackOf(context, [members, []]);
+  await using view = await context.driver.view(stack);
   for (const [name, properties] of expected) {
     const stat = view.stat(at(name));
     const seen = Object.fromEntries(Object.entries(stat ?? {}).filter(([key]) => key in properties));
@@ -210,15 +210,15 @@ interface XattrCase {
 }
 
 async function expectXattr(context: DriverContext, { name, value, members }: XattrCase): Promise<void> {
-  const stack = stackOf(context, [members({ xattrs: new Map([[fromText(name), value]]) }), []]);
-  using view = context.driver.view(stack);
+  const stack = await stackOf(context, [members({ xattrs: new Map([[fromText(name), value]]) }), []]);
+  await using view = await context.driver.view(stack);
   assert.deepEqual([...view.xattrs(at("o"))], [[fromText(name), value]]);
   await assertSameMounted(context, stack);
 }
 
 /** The mounted tree, compared with the view in all its properties. */
 async function assertSameMounted(context: DriverContext, stack: Parameters<typeof assertMerged>[1]): Promise<void> {
-  using view = context.driver.view(stack);
+  await using view = await context.driver.view(stack);
   await assertMerged(context, stack, shapeOf(view));
 }
 

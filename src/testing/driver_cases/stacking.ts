@@ -192,12 +192,12 @@ const REFUSED: readonly { name: string; layers: readonly (readonly LayerMember[]
 export const stackingCases: readonly DriverCase[] = [
   ...STACKS.map(({ name, layers, tree }): DriverCase => ({
     name,
-    run: (context) => assertMerged(context, stackOf(context, layers), tree),
+    run: async (context) => assertMerged(context, await stackOf(context, layers), tree),
   })),
   ...REFUSED.map(({ name, layers }): DriverCase => ({
     name,
-    run(context) {
-      assert.throws(() => stackOf(context, layers), (error) => hasCode(error, "INVALID_ARCHIVE"));
+    async run(context) {
+      await assert.rejects(async () => await stackOf(context, layers), (error) => hasCode(error, "INVALID_ARCHIVE"));
     },
   })),
   { name: "a stack of 100 layers merges", run: deepStack },
@@ -207,13 +207,13 @@ export const stackingCases: readonly DriverCase[] = [
 async function deepStack(context: DriverContext): Promise<void> {
   const layers = Array.from({ length: 100 }, (_, i) => [dir("d"), file(`d/${i}`, String(i)), file("last", String(i))]);
   const files = Array.from({ length: 100 }, (_, i): [string, string] => [`d/${i}`, String(i)]);
-  await assertMerged(context, stackOf(context, layers), { "d/": "", ...Object.fromEntries(files), last: "99" });
+  await assertMerged(context, await stackOf(context, layers), { "d/": "", ...Object.fromEntries(files), last: "99" });
 }
 
 async function impliedDirectory(context: DriverContext): Promise<void> {
   const mtime = { sec: 1_000_000_000, nsec: 123_456_789 };
-  const stack = stackOf(context, [[dir("d", { mode: 0o1750, mtime }), file("d/a", "1")], [file("d/b", "2")]]);
-  using view = context.driver.view(stack);
+  const stack = await stackOf(context, [[dir("d", { mode: 0o1750, mtime }), file("d/a", "1")], [file("d/b", "2")]]);
+  await using view = await context.driver.view(stack);
   const stat = view.stat(at("d"));
   assert.deepEqual([stat?.mode, stat?.mtime], [0o1750, mtime]);
   await assertMerged(context, stack, { "d/": "", "d/a": "1", "d/b": "2" });

@@ -9,7 +9,7 @@ import { fromText } from "../../core/bytes.ts";
 import { randomCacheId } from "../../core/ids.ts";
 import { ROOT } from "../../core/layer_path.ts";
 import { RootedDir } from "../../host/rooted_dir.ts";
-import type { LayerLocation } from "../../driver/driver.ts";
+import type { LayerLocation } from "../../driver/layer_sealer.ts";
 import { dir, file, type LayerMember, symlink } from "../layer_builder.ts";
 import { listingOf } from "../tree_listing.ts";
 import {
@@ -153,92 +153,92 @@ export const writingCases: readonly DriverCase[] = [
 /** Asked while mounted, after unmounting, and of another instance: always the same answer. */
 async function edited(context: DriverContext, { edit, changes }: Omit<EditCase, "name">): Promise<void> {
   const { driver } = context;
-  const stack = stackOf(context, [BASE]);
+  const stack = await stackOf(context, [BASE]);
   await withWritable(context, stack, async ({ id, path }) => {
     {
       using tree = RootedDir.open(path);
       edit(tree);
     }
-    assert.deepEqual(changeLines(driver.changes(id, topId(stack))), changes);
+    assert.deepEqual(changeLines(await driver.changes(id, topId(stack))), changes);
     await driver.put(id);
-    assert.deepEqual(changeLines(context.reopen().changes(id, topId(stack))), changes);
+    assert.deepEqual(changeLines(await context.reopen().changes(id, topId(stack))), changes);
   });
 }
 
 async function withoutParent(context: DriverContext): Promise<void> {
-  await withWritable(context, [], ({ id, path }) => {
+  await withWritable(context, [], async ({ id, path }) => {
     using tree = RootedDir.open(path);
     tree.mkdir(at("d"), 0o755);
     put(tree, "d/f", "1");
-    const changes = changeLines(context.driver.changes(id, undefined));
+    const changes = changeLines(await context.driver.changes(id, undefined));
     assert.deepEqual(changes.filter((line) => line !== "C /"), ["A /d", "A /d/f"]);
   });
 }
 
 async function reachesNothing(context: DriverContext): Promise<void> {
   const { driver } = context;
-  const stack = stackOf(context, [BASE, [file("d/c", "2")]]);
-  const listings = () => stack.map((_, i) => viewListing(context, stack.slice(i)));
-  const before = listings();
+  const stack = await stackOf(context, [BASE, [file("d/c", "2")]]);
+  const listings = () => Promise.all(stack.map((_, i) => viewListing(context, stack.slice(i))));
+  const before = await listings();
   await withWritable(context, stack, async (first) => {
-    await withWritable(context, stack, (second) => {
+    await withWritable(context, stack, async (second) => {
       const untouched = listingAt(second.path);
       using tree = RootedDir.open(first.path);
       for (const { name } of tree.list(ROOT)) if (name !== at("d")) tree.removeTree(at(name));
       for (const name of ["d/a", "d/c", "new"]) put(tree, name, "written");
       tree.setMode(at("d/b"), 0);
       tree.setMode(ROOT, 0o700);
-      assert.deepEqual(listings(), before);
+      assert.deepEqual(await listings(), before);
       assert.deepEqual(listingAt(second.path), untouched);
-      assert.deepEqual(driver.changes(second.id, topId(stack)), []);
+      assert.deepEqual(await driver.changes(second.id, topId(stack)), []);
     });
   });
-  assert.deepEqual(listings(), before);
+  assert.deepEqual(await listings(), before);
 }
 
 async function onWritable(context: DriverContext): Promise<void> {
   const { driver } = context;
-  const stack = stackOf(context, [BASE]);
+  const stack = await stackOf(context, [BASE]);
   await withWritable(context, stack, async (init) => {
     {
       using tree = RootedDir.open(init.path);
       put(tree, "etc", "init");
     }
     await driver.put(init.id);
-    await withWritable(context, [driver.locate(init.id), ...stack], ({ id, path }) => {
+    await withWritable(context, [driver.locate(init.id), ...stack], async ({ id, path }) => {
       using tree = RootedDir.open(path);
       assert.equal(tree.stat(at("etc"))?.size, 4);
-      assert.deepEqual(changeLines(driver.changes(id, init.id)), []);
+      assert.deepEqual(changeLines(await driver.changes(id, init.id)), []);
       put(tree, "d/new", "1");
-      assert.deepEqual(changeLines(driver.changes(id, init.id)), ["C /d", "A /d/new"]);
-      assert.deepEqual(changeLines(driver.changes(id, topId(stack))), ["C /", "C /d", "A /d/new", "A /etc"]);
+      assert.deepEqual(changeLines(await driver.changes(id, init.id)), ["C /d", "A /d/new"]);
+      assert.deepEqual(changeLines(await driver.changes(id, topId(stack))), ["C /", "C /d", "A /d/new", "A /etc"]);
     });
   });
 }
 
 async function againstAncestor(context: DriverContext): Promise<void> {
   const { driver } = context;
-  const stack = stackOf(context, [BASE, [file("d/c", "2")], [file("d/a", "3")]]);
+  const stack = await stackOf(context, [BASE, [file("d/c", "2")], [file("d/a", "3")]]);
   const base = stack.at(-1)?.cacheId;
-  assert.deepEqual(changeLines(driver.changes(topId(stack), base)), ["C /d", "C /d/a", "A /d/c"]);
-  await withWritable(context, stack, ({ id, path }) => {
+  assert.deepEqual(changeLines(await driver.changes(topId(stack), base)), ["C /d", "C /d/a", "A /d/c"]);
+  await withWritable(context, stack, async ({ id, path }) => {
     using tree = RootedDir.open(path);
     tree.unlink(at("f"));
-    assert.deepEqual(changeLines(driver.changes(id, base)), ["C /", "C /d", "C /d/a", "A /d/c", "D /f"]);
+    assert.deepEqual(changeLines(await driver.changes(id, base)), ["C /", "C /d", "C /d/a", "A /d/c", "D /f"]);
   });
 }
 
 async function rootBelow(context: DriverContext): Promise<void> {
   const { driver } = context;
-  const stack = stackOf(context, [BASE]);
+  const stack = await stackOf(context, [BASE]);
   const id = randomCacheId();
-  driver.createReadWrite(id, topId(stack));
-  using view = driver.view([driver.locate(id), ...stack]);
-  assert.deepEqual(listingOf(view), viewListing(context, stack));
+  await driver.createReadWrite(id, topId(stack));
+  await using view = await driver.view([driver.locate(id), ...stack]);
+  assert.deepEqual(listingOf(view), await viewListing(context, stack));
   await driver.remove(id);
 }
 
-function viewListing(context: DriverContext, stack: readonly LayerLocation[]): readonly string[] {
-  using view = context.driver.view(stack);
+async function viewListing(context: DriverContext, stack: readonly LayerLocation[]): Promise<readonly string[]> {
+  await using view = await context.driver.view(stack);
   return listingOf(view);
 }

@@ -9,7 +9,8 @@ import type { CacheId } from "../../core/ids.ts";
 import { inodeKey } from "../../core/file_stat.ts";
 import type { Change } from "../../changeset/change.ts";
 import { packChanges } from "../../changeset/pack.ts";
-import { type Driver, type DriverSpec, stackOf } from "../../driver/driver.ts";
+import { type Driver, stackOf } from "../../driver/driver.ts";
+import type { DriverSpec } from "../../driver/driver_spec.ts";
 import { openDriver } from "../../driver/registry.ts";
 import type { AbortFlag } from "../abort_flag.ts";
 import { ChunkSender } from "../chunk_channel.ts";
@@ -31,20 +32,20 @@ export interface PackRequest extends ChangesRequest {
 }
 
 /** The paths that differ, sorted bytewise. */
-export function changes(request: ChangesRequest): Change[] {
-  return openDriver(request.driver).changes(request.id, request.from);
+export async function changes(request: ChangesRequest): Promise<Change[]> {
+  return await openDriver(request.driver).changes(request.id, request.from);
 }
 
 /**
  * Bytes of the added and changed files, hard links once: what Docker's naive driver calls the size of a diff.
  * @throws {StrataError} `ABORTED`
  */
-export function diffSize(request: ChangesRequest, _report: Report, abort: AbortFlag): number {
+export async function diffSize(request: ChangesRequest, _report: Report, abort: AbortFlag): Promise<number> {
   const driver = openDriver(request.driver);
-  using now = driver.view(stackOf(driver, request.id));
+  await using now = await driver.view(stackOf(driver, request.id));
   const seen = new Set<string>();
   let sizeBytes = 0;
-  for (const { path, kind } of driver.changes(request.id, request.from)) {
+  for (const { path, kind } of await driver.changes(request.id, request.from)) {
     abort.check();
     const stat = kind === "delete" ? undefined : now.stat(path);
     if (stat === undefined || stat.type === "dir" || seen.has(inodeKey(stat))) continue;
@@ -67,7 +68,7 @@ export async function pack(request: PackRequest): Promise<void> {
 }
 
 async function packInto(driver: Driver, request: PackRequest, output: ChunkSender): Promise<void> {
-  using now = driver.view(stackOf(driver, request.id));
-  const changed = driver.changes(request.id, request.from);
+  await using now = await driver.view(stackOf(driver, request.id));
+  const changed = await driver.changes(request.id, request.from);
   for (const chunk of packChanges({ changes: changed, now })) await output.send(chunk);
 }

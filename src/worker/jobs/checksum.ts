@@ -37,9 +37,13 @@ export interface LayerChecksum {
  * Packs a layer, and keeps the digest and the tar-split of that.
  * @throws {StrataError} as packing does; `ABORTED`
  */
-export function checksum(request: ChecksumRequest, _report: Report, abort: AbortFlag): LayerChecksum {
+export async function checksum(
+  request: ChecksumRequest,
+  _report: Report,
+  abort: AbortFlag,
+): Promise<LayerChecksum> {
   const driver = openDriver(request.driver);
-  using now = driver.view(stackOf(driver, request.id));
+  await using now = await driver.view(stackOf(driver, request.id));
   using file = openForWrite(request.tarSplitPath);
   const writer = new SplitWriter({ compress: gzipMember, sink: (bytes) => file.write(bytes) });
   let sizeBytes = 0;
@@ -49,7 +53,8 @@ export function checksum(request: ChecksumRequest, _report: Report, abort: Abort
   });
   const reader = new TarReader(splitter);
   const digest = new DigestWriter();
-  for (const chunk of packChanges({ changes: driver.changes(request.id, request.from), now })) {
+  const changes = await driver.changes(request.id, request.from);
+  for (const chunk of packChanges({ changes, now })) {
     abort.check();
     digest.update(chunk);
     reader.push(chunk);

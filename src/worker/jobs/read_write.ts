@@ -9,7 +9,8 @@ import type { CacheId } from "../../core/ids.ts";
 import type { Changeset } from "../../changeset/change.ts";
 import { mergeChangeset } from "../../changeset/merge.ts";
 import { PlainView } from "../../changeset/plain_view.ts";
-import type { CreateOptions, DriverSpec } from "../../driver/driver.ts";
+import type { DriverSpec } from "../../driver/driver_spec.ts";
+import type { CreateOptions } from "../../driver/proto_driver.ts";
 import { openDriver } from "../../driver/registry.ts";
 import { RootedDir } from "../../host/rooted_dir.ts";
 import type { AbortFlag } from "../abort_flag.ts";
@@ -40,9 +41,13 @@ export interface ApplyRequest {
  * Makes a writable layer; the vfs driver copies its parent's tree.
  * @throws {StrataError} `ABORTED`, and nothing is left
  */
-export function createReadWrite(request: CreateReadWriteRequest, _report: Report, abort: AbortFlag): void {
+export async function createReadWrite(
+  request: CreateReadWriteRequest,
+  _report: Report,
+  abort: AbortFlag,
+): Promise<void> {
   const { driver, id, parent, options } = request;
-  openDriver(driver).createReadWrite(id, parent, { ...options, onEntry: () => abort.check() });
+  await openDriver(driver).createReadWrite(id, parent, { ...options, onEntry: () => abort.check() });
 }
 
 /** Applies an unpacked layer to a tree: whiteouts remove, the rest is merged over what is there. */

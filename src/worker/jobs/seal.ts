@@ -7,7 +7,9 @@
 import type { DiffId } from "../../core/digest.ts";
 import type { CacheId } from "../../core/ids.ts";
 import type { Changeset } from "../../changeset/change.ts";
-import type { Driver, DriverSpec, LayerLocation, SealedLayer } from "../../driver/driver.ts";
+import type { Driver } from "../../driver/driver.ts";
+import type { DriverSpec } from "../../driver/driver_spec.ts";
+import type { LayerLocation, SealedLayer } from "../../driver/layer_sealer.ts";
 import { openDriver } from "../../driver/registry.ts";
 import { archiveDigest } from "../archive.ts";
 import { LayerContents } from "../layer_contents.ts";
@@ -36,7 +38,7 @@ export async function seal(request: SealLayerRequest): Promise<SealedLayer> {
   const driver = openDriver(request.driver);
   const { changeset, paths } = await settleOn(driver, request);
   const { dir: staging, cacheId, parents, children = [] } = request;
-  const sealed = driver.seal({ staging, cacheId, changeset, parents, children });
+  const sealed = await driver.seal({ staging, cacheId, changeset, parents, children });
   if (paths === "redirected") await proveExport(driver, request, sealed);
   return sealed;
 }
@@ -44,14 +46,13 @@ export async function seal(request: SealLayerRequest): Promise<SealedLayer> {
 async function settleOn(driver: Driver, request: SealLayerRequest): Promise<Settled> {
   const { dir, diffId, changeset, parents } = request;
   const { ownership } = driver.capabilities;
-  using below = parents.length === 0 ? undefined : driver.view(parents);
+  await using below = parents.length === 0 ? undefined : await driver.view(parents);
   return await settleLayer({ staged: new StagedLayer(dir), diffId, changeset, ownership, below });
 }
 
 /** Some names lead through the layers below: before such a layer is accepted, it is given back once (I6). */
 async function proveExport(driver: Driver, request: SealLayerRequest, sealed: SealedLayer): Promise<void> {
-  const stack = [sealed, ...request.parents];
-  using contents = new LayerContents(driver.openTree(sealed), () => driver.view(stack));
-  const actual = await archiveDigest(new StagedLayer(request.dir).tarSplitPath, contents);
+  await using files = await driver.diffGetter([sealed, ...request.parents]);
+  const actual = await archiveDigest(new StagedLayer(request.dir).tarSplitPath, new LayerContents(files));
   if (actual !== request.diffId) throw cannotSettle(request.diffId);
 }

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { DriverSpec } from "../../driver/driver.ts";
+import type { DriverSpec } from "../../driver/driver_spec.ts";
 import { openDriver } from "../../driver/registry.ts";
 import { syncDir, syncFileSystemOf } from "../../host/durable.ts";
 

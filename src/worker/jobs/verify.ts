@@ -5,7 +5,8 @@
  * @module
  */
 import type { Digest } from "../../core/digest.ts";
-import type { DriverSpec, LayerLocation } from "../../driver/driver.ts";
+import type { DriverSpec } from "../../driver/driver_spec.ts";
+import type { LayerLocation } from "../../driver/layer_sealer.ts";
 import { openDriver } from "../../driver/registry.ts";
 import type { AbortFlag } from "../abort_flag.ts";
 import { archiveDigest } from "../archive.ts";
@@ -26,6 +27,6 @@ export interface VerifyRequest {
  */
 export async function verify(request: VerifyRequest, _report: Report, abort: AbortFlag): Promise<Digest> {
   const driver = openDriver(request.driver);
-  using contents = new LayerContents(driver.openTree(request.stack[0]), () => driver.view(request.stack));
-  return await archiveDigest(request.tarSplitPath, contents, abort);
+  await using files = await driver.diffGetter(request.stack);
+  return await archiveDigest(request.tarSplitPath, new LayerContents(files), abort);
 }

@@ -10,8 +10,8 @@ import { withScratchDriver } from "../../conformance/scratch_driver.ts";
 
 describe("VfsDriver", () => {
   it("lays layers out as Docker does", async () => {
-    await withScratchDriver("vfs", (context) => {
-      const stack = stackOf(context, [[file("a", "1")], [file("b", "2")]]);
+    await withScratchDriver("vfs", async (context) => {
+      const stack = await stackOf(context, [[file("a", "1")], [file("b", "2")]]);
       const home = context.driver.spec.home;
       assert.deepEqual(readdirSync(join(home, "dir")).sort(), stack.map(({ cacheId }) => cacheId).sort());
       assert.deepEqual(readdirSync(join(home, "dir", topId(stack))), ["a", "b"]);
@@ -21,26 +21,26 @@ describe("VfsDriver", () => {
   it("compares contents when the baseline is lost, of another parent, or damaged", async () => {
     await withScratchDriver("vfs", async (context) => {
       const { driver } = context;
-      const stack = stackOf(context, [[file("a", "1"), file("b", "1")]]);
-      await withWritable(context, stack, ({ id, path }) => {
+      const stack = await stackOf(context, [[file("a", "1"), file("b", "1")]]);
+      await withWritable(context, stack, async ({ id, path }) => {
         writeFileSync(join(path, "a"), "2");
         utimesSync(join(path, "a"), 1_600_000_000, 1_600_000_000);
         const baseline = join(driver.spec.home, "baselines", id);
-        const changes = () => changeLines(driver.changes(id, topId(stack)));
-        assert.deepEqual(changes(), ["C /a"]);
+        const changes = async () => changeLines(await driver.changes(id, topId(stack)));
+        assert.deepEqual(await changes(), ["C /a"]);
         for (const text of ["", "{}", JSON.stringify({ parent: "x", copiedAt: { sec: 9e9, nsec: 0 } })]) {
           writeFileSync(baseline, text);
-          assert.deepEqual(changes(), ["C /a"], text);
+          assert.deepEqual(await changes(), ["C /a"], text);
         }
         writeFileSync(baseline, JSON.stringify({ parent: topId(stack), copiedAt: { sec: 9e9, nsec: 0 } }));
-        assert.deepEqual(changes(), [], "the baseline is not used");
+        assert.deepEqual(await changes(), [], "the baseline is not used");
       });
     });
   });
 
   it("removes the baseline with the layer", async () => {
     await withScratchDriver("vfs", async (context) => {
-      const stack = stackOf(context, [[file("a", "1")]]);
+      const stack = await stackOf(context, [[file("a", "1")]]);
       await withWritable(context, stack, () => {});
       assert.deepEqual(readdirSync(join(context.driver.spec.home, "baselines")), []);
     });
