@@ -39,6 +39,9 @@ export { parseDriverOptions } from "./src/driver/registry.ts";
 export type { DriverCapabilities } from "./src/driver/driver_spec.ts";
 export type { StatusRow } from "./src/driver/proto_driver.ts";
 export type { Durability } from "./src/host/durable.ts";
+export { runInUserNamespace } from "./src/host/enter_user_namespace.ts";
+export type { EnterOptions } from "./src/host/enter_user_namespace.ts";
+export { inUserNamespace } from "./src/host/user_namespace.ts";
 export { openFileStream, writeFileStream } from "./src/host/streams.ts";
 export type { FileStream, WriteFileStreamOptions } from "./src/host/streams.ts";
 export type { ByteTransform } from "./src/stream/pipe.ts";
@@ -83,6 +86,7 @@ export type { RegisterByGraphIdOptions } from "./src/store/register_by_graph_id.
 export { logReleaseMetadata, releaseAndLog } from "./src/store/release_log.ts";
 export type { LayerReleaser, ReleaseLog } from "./src/store/release_log.ts";
 export type { ReleaseRWLayerOptions } from "./src/store/release_rw_layer.ts";
+export { needsUserNamespace } from "./src/store/rootless.ts";
 export { RWLayer } from "./src/store/rw_layer.ts";
 export type { Target } from "./src/store/target.ts";
 export type { Verification, VerifyOptions } from "./src/store/verify.ts";
