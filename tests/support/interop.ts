@@ -52,7 +52,11 @@ export function sharedFolder(path: string): string {
   return `${shared}/${path}`;
 }
 
-function unlessMissing(reason: string | undefined): InteropOptions {
+/**
+ * Options that skip a test when there is a reason to.
+ * @throws {Error} when there is one although `STRATA_INTEROP=required`
+ */
+export function unlessMissing(reason: string | undefined): InteropOptions {
   if (reason === undefined) return { skip: false };
   if (process.env["STRATA_INTEROP"] === "required") throw new Error(`Cannot run the interop tests: ${reason}`);
   return { skip: reason };
