@@ -18,15 +18,18 @@ import * as libc from "./libc.ts";
 import {
   AT_FDCWD,
   O_CREAT,
+  O_DIRECTORY,
   O_EXCL,
   O_NOCTTY,
   O_NOFOLLOW,
+  O_PATH,
   O_RDONLY,
   O_RDWR,
   RENAME_EXCHANGE,
   RENAME_NOREPLACE,
 } from "./linux.ts";
 import { OpenFile } from "./open_file.ts";
+import { removeTreeInTurns as removeInTurns } from "./remove_tree.ts";
 import { type RenameOptions, RootedDir } from "./rooted_dir.ts";
 
 /** Makes a directory and those above it, when absent; `mode` is for the ones that are made, and passes the umask. */
@@ -87,6 +90,17 @@ export function removeTreeAt(path: string): void {
   });
 }
 
+/** As {@link removeTreeAt}, without stopping the event loop, however much that is. */
+export async function removeTreeInTurns(path: string): Promise<void> {
+  const parent = undefinedIfAbsent(() => libc.openat(AT_FDCWD, fromText(dirname(path)), O_PATH | O_DIRECTORY));
+  if (parent === undefined) return;
+  try {
+    await removeInTurns(parent, fromText(basename(path)));
+  } finally {
+    libc.close(parent);
+  }
+}
+
 /** Moves an object inside its file system. `never` fails with `EEXIST` when the new name is taken. */
 export function renamePath(from: string, to: string, options: RenameOptions): void {
   const flags = options.replace === "never" ? RENAME_NOREPLACE : 0;
@@ -132,6 +146,16 @@ export function openForWrite(path: string, options: OpenForWriteOptions = {}): O
   const { existing = "never", mode = 0o644 } = options;
   const flags = O_RDWR | O_CREAT | O_NOFOLLOW | O_NOCTTY | (existing === "never" ? O_EXCL : 0);
   return new OpenFile(libc.openat(AT_FDCWD, fromText(path), flags, mode));
+}
+
+/** Whether this process may write to what has this name, found out by opening it: a device may be there, and dead. */
+export function opensForWriting(path: string): boolean {
+  try {
+    new OpenFile(libc.openat(AT_FDCWD, fromText(path), O_RDWR | O_NOCTTY)).close();
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Makes a symlink at `path`; `EEXIST` when the name is taken. */

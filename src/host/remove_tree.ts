@@ -8,6 +8,7 @@
  *
  * @module
  */
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { type ByteString, fromText } from "../core/bytes.ts";
 import { type FileStat, inodeKey } from "../core/file_stat.ts";
 import { errnoOf, isOsError, OsError } from "./errno.ts";
@@ -36,11 +37,33 @@ interface Level {
   readonly entries: DirEntry[];
 }
 
+/** Milliseconds of work at a stretch, where the event loop is to go on. */
+const SLICE_MS = 5;
+
 /**
  * Removes `name` in the directory `parentFd` with all that lies below; nothing there is fine.
  * @throws {OsError} `EXDEV` at a mount point; what lay before it is removed
  */
 export function removeTreeIn(parentFd: number, name: ByteString): void {
+  const removal = removeStepwise(parentFd, name);
+  while (removal.next().done !== true);
+}
+
+/**
+ * As {@link removeTreeIn}, a few milliseconds at a stretch: trees of any size go without stopping the event loop.
+ * @throws {OsError} `EXDEV` at a mount point; what lay before it is removed
+ */
+export async function removeTreeInTurns(parentFd: number, name: ByteString): Promise<void> {
+  let turnEnds = performance.now() + SLICE_MS;
+  for (const _ of removeStepwise(parentFd, name)) {
+    if (performance.now() < turnEnds) continue;
+    await nextTurn();
+    turnEnds = performance.now() + SLICE_MS;
+  }
+}
+
+/** Yields after every object that is gone. */
+function* removeStepwise(parentFd: number, name: ByteString): Generator<void> {
   if (removedAsLeaf(parentFd, name)) return;
   const levels: Level[] = [];
   let fd = openToEmpty(parentFd, name);
@@ -50,7 +73,7 @@ export function removeTreeIn(parentFd: number, name: ByteString): void {
     for (;;) {
       const level = levels[levels.length - 1];
       if (level === undefined) return;
-      const child = nextDirectory(fd, level);
+      const child = yield* nextDirectory(fd, level);
       if (child !== undefined) {
         const below = openToEmpty(fd, child);
         if (below === undefined) continue;
@@ -65,6 +88,7 @@ export function removeTreeIn(parentFd: number, name: ByteString): void {
         libc.close(fd);
         fd = up;
         removeDirectory(fd, level.name);
+        yield;
       }
     }
   } finally {
@@ -73,9 +97,10 @@ export function removeTreeIn(parentFd: number, name: ByteString): void {
 }
 
 /** Removes the entries of a level that are no directories; returns the next that is one. */
-function nextDirectory(fd: number, level: Level): ByteString | undefined {
+function* nextDirectory(fd: number, level: Level): Generator<void, ByteString | undefined> {
   for (let entry = level.entries.pop(); entry !== undefined; entry = level.entries.pop()) {
     if (entry.type === "dir" || !removedAsLeaf(fd, entry.name)) return entry.name;
+    yield;
   }
   return undefined;
 }

@@ -15,7 +15,7 @@ import { randomId } from "../core/ids.ts";
 import { writeFileAtomic } from "../host/durable.ts";
 import { fromOsError, hasErrno } from "../host/errno.ts";
 import { type FileLock, isLocked } from "../host/file_lock.ts";
-import { ensureDir, listNames, removeTreeAt, statPath } from "../host/files.ts";
+import { ensureDir, listNames, removeTreeAt, removeTreeInTurns, statPath } from "../host/files.ts";
 import { bootId, currentProcess } from "../host/process.ts";
 import { countSchema, timeSchema } from "./blob_info.ts";
 import type { StoreLayout } from "./layout.ts";
@@ -160,10 +160,15 @@ export class Staging implements Disposable, AsyncDisposable {
     }
   }
 
-  /** As `[Symbol.dispose]`. */
-  [Symbol.asyncDispose](): Promise<void> {
-    this[Symbol.dispose]();
-    return Promise.resolve();
+  /** As `[Symbol.dispose]`, without stopping the event loop: a layer that failed may have left a large tree. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      await removeTreeInTurns(this.dir);
+    } catch (error) {
+      throw fromOsError(error, `remove the staging directory "${this.dir}"`);
+    } finally {
+      this.#lock.release();
+    }
   }
 }
 

@@ -332,10 +332,15 @@ export class LayerStore implements AsyncDisposable {
     return storeInfo(this.#context);
   }
 
-  /** Ends the store's threads and drops its handles. */
-  async [Symbol.asyncDispose](): Promise<void> {
+  /** Ends the store's threads and drops its handles: for runtimes without `await using`, such as Node 20. */
+  async close(): Promise<void> {
     await this.#context.pool[Symbol.asyncDispose]();
     this.#context.holds[Symbol.dispose]();
+  }
+
+  /** As {@link LayerStore.close}. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
   }
 
   #reference(from: string | undefined): Target | undefined {

@@ -52,7 +52,7 @@ export async function register(
   const { parent, signal, expectedDiffId, expectedBlob } = options;
   const source = { kind: "stream", stream } as const;
   if (expectedDiffId !== undefined || expectedBlob !== undefined) return await takeInOne(context, source, options);
-  using sole = await SoleStream.of(context, { stream, parent, signal });
+  await using sole = await SoleStream.of(context, { stream, parent, signal });
   return await takeInOne(context, sole.source, {
     ...options,
     ...(sole.diffId === undefined ? {} : { expectedDiffId: sole.diffId }),

@@ -35,7 +35,7 @@ interface BegunStream extends UnknownStream {
 }
 
 /** What to take in, in place of the stream. Disposing of it lets others begin who wait. */
-export class SoleStream implements Disposable {
+export class SoleStream implements AsyncDisposable {
   readonly source: BlobSource;
   /** What the source was found to hold. */
   readonly diffId: DiffId | undefined;
@@ -92,7 +92,7 @@ export class SoleStream implements Disposable {
       if (!context.layerDb.has(chainOn(parent, diffId))) return new SoleStream(source, { staging });
       return new SoleStream(source, { diffId, staging });
     } catch (error) {
-      staging[Symbol.dispose]();
+      await staging[Symbol.asyncDispose]();
       throw error;
     }
   }
@@ -102,9 +102,9 @@ export class SoleStream implements Disposable {
     this.#claim?.touch();
   }
 
-  [Symbol.dispose](): void {
+  async [Symbol.asyncDispose](): Promise<void> {
     this.#claim?.[Symbol.dispose]();
-    this.#staging?.[Symbol.dispose]();
+    await this.#staging?.[Symbol.asyncDispose]();
   }
 }
 
