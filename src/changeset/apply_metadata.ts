@@ -19,6 +19,7 @@ import type { RootedDir } from "../host/rooted_dir.ts";
 import type { TarEntry } from "../tar/entry.ts";
 import type { Ownership } from "./change.ts";
 import type { DropReport } from "./drop_report.ts";
+import { giveOwner } from "./give_owner.ts";
 import { shiftXattr } from "./owner_xattrs.ts";
 import type { Times } from "./staged_names.ts";
 
@@ -73,7 +74,7 @@ export class MetadataWriter {
   /** The mode with which the member's object is created and ends; what `self` changes of it is reported. */
   modeOf(entry: TarEntry): number {
     const wanted = entry.mode & PERMISSION_BITS;
-    if (this.#options.ownership === "archive") return wanted;
+    if (this.#options.ownership !== "self") return wanted;
     const readable = entry.type === "dir" ? ENTER_DIR : entry.type === "file" ? READ_FILE : 0;
     const mode = (wanted & ~SET_ID_BITS) | readable;
     if (mode !== wanted) {
@@ -89,13 +90,15 @@ export class MetadataWriter {
   /**
    * Gives an object that was created with `mode` the rest of its member's metadata, times excepted.
    * @throws {StrataError} `INVALID_ARCHIVE` for an owner that no file can have, `INVALID_ARGUMENT` for one that the id maps
-   *   do not hold
+   *   do not hold, `NOT_PERMITTED` for one that this user namespace does not
    */
   apply(target: MetadataTarget, entry: TarEntry, mode: number | undefined): void {
-    this.#applyOwner(target, entry);
+    const owner = this.#applyOwner(target, entry);
     for (const [name, value] of entry.xattrs) this.#applyXattr(target, entry, { name, value });
+    if (mode === undefined) return;
+    const due = owner === "refused" ? this.#withoutSetId(entry, mode) : mode;
     // The owner took the set-id bits, an access control list may have taken others.
-    if (mode !== undefined && ((mode & SET_ID_BITS) !== 0 || entry.xattrs.size > 0)) target.setMode(mode);
+    if ((due & SET_ID_BITS) !== 0 || entry.xattrs.size > 0) target.setMode(due);
   }
 
   /** The member's times, as far as file systems can hold them. A member without an access time was read when written. */
@@ -109,15 +112,32 @@ export class MetadataWriter {
     return { atime, mtime };
   }
 
-  #applyOwner(target: MetadataTarget, entry: TarEntry): void {
+  #applyOwner(target: MetadataTarget, entry: TarEntry): "given" | "refused" {
     const { uid, gid } = entry;
     requireId(entry, "uid", uid);
     requireId(entry, "gid", gid);
     const { ownership, self } = this.#options;
-    if (ownership === "archive") {
-      const owner = this.#mapped(entry, () => shiftOwner(this.#shift, entry));
-      target.setOwner(owner.uid, owner.gid);
-    } else if (uid !== self.uid || gid !== self.gid) this.#drop(entry, "owner", "all files belong to this user");
+    if (ownership === "self") {
+      if (uid === self.uid && gid === self.gid) return "given";
+      this.#drop(entry, "owner", "all files belong to this user");
+      return "refused";
+    }
+    const owner = this.#mapped(entry, () => shiftOwner(this.#shift, entry));
+    try {
+      const outcome = giveOwner(ownership, () => target.setOwner(owner.uid, owner.gid));
+      if (outcome === "refused") this.#drop(entry, "owner", "this user may give files to few other ids, or none");
+      return outcome;
+    } catch (error) {
+      // The ids are numbers that files can have, so it is the namespace that lacks them.
+      if (!isOsError(error, "EINVAL")) throw error;
+      throw unmapped(entry, error);
+    }
+  }
+
+  /** They would give the rights of whoever owns the file instead. */
+  #withoutSetId(entry: TarEntry, mode: number): number {
+    if ((mode & SET_ID_BITS) !== 0) this.#drop(entry, "mode", "the set-id bits were meant for another owner");
+    return mode & ~SET_ID_BITS;
   }
 
   #applyXattr(target: MetadataTarget, entry: TarEntry, xattr: { name: ByteString; value: Uint8Array }): void {
@@ -150,6 +170,16 @@ export class MetadataWriter {
   #drop(entry: TarEntry, attribute: string, reason: string): void {
     this.#options.report.add({ entry: display(entry.name), attribute, reason });
   }
+}
+
+function unmapped(entry: TarEntry, cause: unknown): StrataError<"NOT_PERMITTED"> {
+  return new StrataError(
+    "NOT_PERMITTED",
+    `Cannot unpack "${display(entry.name)}": this user namespace has no owner ${entry.uid}:${entry.gid}; ` +
+      "give the user more subordinate ids, or the driver the option ignore_chown_errors=true",
+    {},
+    { cause },
+  );
 }
 
 function requireId(entry: TarEntry, what: "uid" | "gid", id: number): void {

@@ -79,5 +79,8 @@ export interface Changeset {
 /** Symlinks of the tree below that lie in the way of an archive's members, each with its text. */
 export type Redirects = ReadonlyMap<LayerPath, ByteString>;
 
-/** Whose files the tree's files are: the archive's owners, or (without privilege) this process for all. */
-export type Ownership = "archive" | "self";
+/**
+ * Whose files the tree's files are: the archive's owners (`archive`); those as far as they can be set, as in a user
+ * namespace of few ids, and else root (`archive-where-possible`); or, without privilege, this process for all (`self`).
+ */
+export type Ownership = "archive" | "archive-where-possible" | "self";

@@ -11,6 +11,7 @@ import { copyContent } from "../host/copy_tree.ts";
 import { isOsError } from "../host/errno.ts";
 import type { RootedDir } from "../host/rooted_dir.ts";
 import type { Ownership } from "./change.ts";
+import { giveOwner } from "./give_owner.ts";
 import { shiftXattr } from "./owner_xattrs.ts";
 import type { TreeView } from "./tree_view.ts";
 
@@ -67,7 +68,7 @@ export function copyObject(route: CopyRoute, item: CopyItem): void {
 export function copyMetadata(route: CopyRoute, { source, target, stat }: CopyItem): void {
   const { from, to, ownership, shift = NO_SHIFT } = route;
   const owner = shiftOwner(shift, stat);
-  if (ownership === "archive") to.setOwner(target, owner.uid, owner.gid);
+  giveOwner(ownership, () => to.setOwner(target, owner.uid, owner.gid));
   for (const [name, value] of from.xattrs(source)) {
     try {
       to.setXattr(target, name, shiftXattr(name, value, shift));

@@ -10,6 +10,7 @@ import { NO_SHIFT, ROOT_OWNER, shiftOwner } from "../core/id_map.ts";
 import { ancestorsOf, type LayerPath, parentOf } from "../core/layer_path.ts";
 import { copyMetadata, copyObject, type CopyRoute } from "./copy_object.ts";
 import type { Changeset } from "./change.ts";
+import { giveOwner } from "./give_owner.ts";
 import type { LowerTree } from "./lower_tree.ts";
 
 /** What is edited. */
@@ -72,7 +73,7 @@ export class StagedEdit {
     this.#disturb(parentOf(dir));
     to.mkdir(dir, IMPLIED_MODE);
     const { uid, gid } = shiftOwner(shift, ROOT_OWNER);
-    if (ownership === "archive") to.setOwner(dir, uid, gid);
+    giveOwner(ownership, () => to.setOwner(dir, uid, gid));
     this.#implied.add(dir);
   }
 

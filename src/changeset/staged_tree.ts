@@ -12,6 +12,7 @@ import { baseOf, joinPath, type LayerPath, parentOf, ROOT } from "../core/layer_
 import type { PathLimits } from "../core/layer_path.ts";
 import type { RootedDir } from "../host/rooted_dir.ts";
 import type { Changeset, Ownership, PendingLink } from "./change.ts";
+import { giveOwner } from "./give_owner.ts";
 import type { Displaced } from "./displaced.ts";
 import { type DirNode, type DirPlace, newDir, type StagedNames, type StagedNode, type Times } from "./staged_names.ts";
 
@@ -112,7 +113,7 @@ export class StagedTree {
   #applyImplied(dir: LayerPath): void {
     const { tree, ownership, shift } = this.#options;
     const { uid, gid } = shiftOwner(shift, ROOT_OWNER);
-    if (ownership === "archive") tree.setOwner(dir, uid, gid);
+    giveOwner(ownership, () => tree.setOwner(dir, uid, gid));
     if (dir === ROOT) tree.setMode(ROOT, IMPLIED_MODE);
   }
 

@@ -15,13 +15,14 @@
  *
  * @module
  */
-import { display } from "../core/bytes.ts";
+import { type ByteString, display } from "../core/bytes.ts";
 import { StrataError } from "../core/errors.ts";
 import { baseOf, isWithin, joinPath, type LayerPath, parentOf, parseLayerPath, ROOT } from "../core/layer_path.ts";
 import { DEFAULT_LIMITS, type Limits } from "../core/limits.ts";
 import { hostShift, IDENTITY, type IdMappings } from "../core/id_map.ts";
-import { fromOsError } from "../host/errno.ts";
+import { fromOsError, isOsError } from "../host/errno.ts";
 import type { RootedDir } from "../host/rooted_dir.ts";
+import { inUserNamespace } from "../host/user_namespace.ts";
 import type { TarEntry } from "../tar/entry.ts";
 import { MetadataWriter, pathTarget } from "./apply_metadata.ts";
 import type { Changeset, Ownership, Redirects } from "./change.ts";
@@ -30,7 +31,7 @@ import { DropReport } from "./drop_report.ts";
 import { FileBody } from "./file_body.ts";
 import { type DirNode, type DirPlace, newDir, type ObjectNode, StagedNames, type StagedNode } from "./staged_names.ts";
 import { IMPLIED_MODE, nodeAt, occupy, type Slot, StagedTree } from "./staged_tree.ts";
-import { roleOf } from "./whiteout.ts";
+import { type NameRole, roleOf, WHITEOUT_PREFIX } from "./whiteout.ts";
 
 /** What a layer is unpacked into, and how. */
 export interface UnpackOptions {
@@ -40,7 +41,7 @@ export interface UnpackOptions {
   readonly displaced: RootedDir;
   readonly ownership: Ownership;
   /** Under which ids the archive's owners are kept on disk. Absent: under their own. */
-  readonly idMappings?: IdMappings;
+  readonly idMappings?: IdMappings | undefined;
   /** What `settle()` asked for when this layer was unpacked before. */
   readonly redirects?: Redirects;
   readonly limits?: Limits;
@@ -152,7 +153,7 @@ export class Unpacker implements Disposable {
   #begin(entry: TarEntry): void {
     if (entry.type === "global") return;
     if (entry.name === "") this.#refuse("its name is empty");
-    const role = roleOf(parseLayerPath(entry.name, this.#limits));
+    const role = this.#roleOf(entry.name);
     switch (role.kind) {
       case "object":
         return role.path === ROOT ? this.#root(entry) : this.#object(entry, role.path);
@@ -165,6 +166,15 @@ export class Unpacker implements Disposable {
       case "ignored":
         return;
     }
+  }
+
+  /** The prefix of a whiteout does not count: what it hides may have the longest name that there is. */
+  #roleOf(name: ByteString): NameRole {
+    if (!name.includes(WHITEOUT_PREFIX)) return { kind: "object", path: parseLayerPath(name, this.#limits) };
+    const componentBytesMax = this.#limits.componentBytesMax + WHITEOUT_PREFIX.length;
+    const role = roleOf(parseLayerPath(name, { ...this.#limits, componentBytesMax }));
+    if (role.kind === "object" || role.kind === "whiteout") parseLayerPath(role.path, this.#limits);
+    return role;
   }
 
   #object(entry: TarEntry, name: LayerPath): void {
@@ -278,9 +288,22 @@ export class Unpacker implements Disposable {
       this.#refuse("a character device 0:0 is overlayfs's mark for a removed file");
     }
     const slot = this.#staged.freeSlot(name);
-    if (this.#ownership === "archive") return this.#node(entry, slot, entry.type === "char" ? "char" : "block");
+    if (this.#ownership !== "self" && this.#tryDevice(entry, slot) === "made") return;
     this.#leaveOut(entry, slot);
     occupy(slot, { kind: "absent" });
+  }
+
+  /** Root of a user namespace may make none. mknod(2). */
+  #tryDevice(entry: TarEntry, slot: Slot): "made" | "refused" {
+    try {
+      this.#node(entry, slot, entry.type === "char" ? "char" : "block");
+      return "made";
+    } catch (error) {
+      const isMade = this.#tree.stat(slot.path) !== undefined;
+      const mayLack = this.#ownership === "archive-where-possible" || inUserNamespace();
+      if (isMade || !mayLack || !isOsError(error, "EPERM")) throw error;
+      return "refused";
+    }
   }
 
   #node(entry: TarEntry, slot: Slot, type: "char" | "block" | "fifo"): void {

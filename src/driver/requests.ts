@@ -7,7 +7,6 @@
 import { StrataError } from "../core/errors.ts";
 import { fromOsError } from "../host/errno.ts";
 import { pathExists } from "../host/files.ts";
-import type { DriverSpec } from "./driver_spec.ts";
 import type { LayerLocation } from "./layer_sealer.ts";
 import type { CreateOptions } from "./proto_driver.ts";
 
@@ -49,20 +48,6 @@ export function refuseStorageOptions(options: CreateOptions): void {
     throw new StrataError("INVALID_ARGUMENT", `Cannot use the storage option "${name}": it is unknown; leave it out`, {
       argument: "storageOptions",
     });
-  }
-}
-
-/**
- * Refuses every option of a driver that has none.
- * @throws {StrataError} `INVALID_ARGUMENT`
- */
-export function refuseOptions(spec: DriverSpec): void {
-  for (const name of Object.keys(spec.options)) {
-    throw new StrataError(
-      "INVALID_ARGUMENT",
-      `Cannot use the option "${name}": driver "${spec.name}" has no options; leave it out`,
-      { argument: "options" },
-    );
   }
 }
 

@@ -5,7 +5,7 @@
  * @module
  */
 import process from "node:process";
-import type { StoreInfo } from "../../../mod.ts";
+import type { DriverCapabilities, StoreInfo } from "../../../mod.ts";
 import { sizeCell } from "../cells.ts";
 import type { CommandSpec } from "../command.ts";
 import type { Invocation } from "../invocation.ts";
@@ -28,6 +28,12 @@ async function run(invocation: Invocation): Promise<void> {
   await invocation.output.value(textOf(facts), { version: VERSION, runtime: runtime(), ...facts });
 }
 
+const OWNERSHIP: Readonly<Record<DriverCapabilities["ownership"], string>> = {
+  archive: "as in the archive",
+  "archive-where-possible": "as in the archive, where ids can be set here",
+  self: "all files belong to this user",
+};
+
 function textOf({ root, driver, capabilities, status, fileSystem, counts }: StoreInfo): string {
   const { mounts, readOnlyMounts, lowersMax, ownership, reflink } = capabilities;
   const rows: (readonly [string, string])[] = [
@@ -38,7 +44,7 @@ function textOf({ root, driver, capabilities, status, fileSystem, counts }: Stor
     ...status,
     ["Mounts", mounts === "yes" && Number.isFinite(lowersMax) ? `yes, of up to ${lowersMax} layers` : mounts],
     ["Read-only mounts", readOnlyMounts],
-    ["Ownership", ownership === "archive" ? "as in the archive" : "all files belong to this user"],
+    ["Ownership", OWNERSHIP[ownership]],
     ["Reflinks", reflink],
     ["File system", `${fileSystem.name}, ${sizeCell(fileSystem.freeBytes)} of ${sizeCell(fileSystem.totalBytes)} free`],
     [

@@ -11,6 +11,7 @@
  * @module
  */
 import { StrataError } from "../../core/errors.ts";
+import { type ChownErrors, parseChownErrors } from "../ownership.ts";
 
 /** Bytes of a mount's options: the smallest page of any Linux, less the NUL that ends them. */
 export const MOUNT_DATA_BYTES_MAX = 4095;
@@ -20,6 +21,8 @@ export const LOWERS_MAX = 500;
 /** What the user asked of all mounts of this driver. */
 export interface OverlayOptions {
   readonly mountOptions: readonly string[];
+  /** Absent: as this process's user namespace suggests. */
+  readonly chownErrors?: ChownErrors;
 }
 
 /** One overlay mount. Paths are relative to the directory in which mount(8) runs. */
@@ -57,19 +60,24 @@ const RESERVED = new Set([
 ]);
 /** One option, with what could end it or quote it left out. */
 const MOUNT_OPTION = /^[A-Za-z_][A-Za-z0-9_-]*(=[A-Za-z0-9_./:@+-]+)?$/;
+const OPTION_NAMES = '"overlay2.mountopt" and "overlay2.ignore_chown_errors"';
 /** A security context: printable, without what would end or change a quoted value. */
 const LABEL = /^[ !#-[\]-~]+$/;
 
 /**
- * The driver's options: `overlay2.mountopt`, a comma-separated list for every mount.
+ * The driver's options: `overlay2.mountopt`, a comma-separated list for every mount, and `overlay2.ignore_chown_errors`.
  * @throws {StrataError} `INVALID_ARGUMENT` for an unknown option, `NOT_SUPPORTED` for a quota
  */
 export function parseOverlayOptions(options: Readonly<Record<string, string>>): OverlayOptions {
   let mountOptions: readonly string[] = [];
+  let chownErrors: ChownErrors | undefined;
   for (const [name, value] of Object.entries(options)) {
     switch (name.toLowerCase()) {
       case "overlay2.mountopt":
         mountOptions = parseMountOptions(value.split(","));
+        break;
+      case "overlay2.ignore_chown_errors":
+        chownErrors = parseChownErrors(name, value);
         break;
       case "overlay2.size":
         throw new StrataError(
@@ -80,12 +88,12 @@ export function parseOverlayOptions(options: Readonly<Record<string, string>>): 
       default:
         throw new StrataError(
           "INVALID_ARGUMENT",
-          `Cannot use the option "${name}": driver "overlay2" has no such option; it has "overlay2.mountopt"`,
+          `Cannot use the option "${name}": driver "overlay2" has no such option; it has ${OPTION_NAMES}`,
           { argument: "options" },
         );
     }
   }
-  return { mountOptions };
+  return { mountOptions, ...(chownErrors === undefined ? {} : { chownErrors }) };
 }
 
 /**

@@ -41,6 +41,7 @@ import type {
 } from "../proto_driver.ts";
 import { copyRootMetadata, findLayers, makeDirectory } from "../layer_directory.ts";
 import { unmountBelow } from "../mounting.ts";
+import { ownershipHere } from "../ownership.ts";
 import { attempt, refuseStorageOptions, requireAbsent, requireLayer } from "../requests.ts";
 import { OverlayFiles } from "./diff_files.ts";
 import { copyDiff } from "./template.ts";
@@ -107,7 +108,7 @@ export class OverlayDriver implements Driver {
       mounts: effectiveUser() === 0 ? "yes" : "no",
       readOnlyMounts: "enforced",
       lowersMax: LOWERS_MAX,
-      ownership: "archive",
+      ownership: ownershipHere(options.chownErrors),
       reflink: "no",
       reproducesExactDiffs: "no",
     };

@@ -19,7 +19,6 @@ import { syncDir } from "../../host/durable.ts";
 import { fromOsError } from "../../host/errno.ts";
 import { ensureDir, exchangePaths, pathExists, realPath, removeTreeAt, renamePath } from "../../host/files.ts";
 import { fileSystemOf } from "../../host/fs_info.ts";
-import { effectiveUser } from "../../host/process.ts";
 import { RootedDir } from "../../host/rooted_dir.ts";
 import type { Change } from "../../changeset/change.ts";
 import { compareTrees } from "../../changeset/compare.ts";
@@ -43,8 +42,10 @@ import type {
 } from "../proto_driver.ts";
 import { findLayers, makeDirectory } from "../layer_directory.ts";
 import { unmountBelow } from "../mounting.ts";
-import { attempt, refuseOptions, refuseStorageOptions, requireAbsent, requireLayer, topOf } from "../requests.ts";
+import { ownershipHere } from "../ownership.ts";
+import { attempt, refuseStorageOptions, requireAbsent, requireLayer, topOf } from "../requests.ts";
 import { readBaseline, removeBaseline, writeBaseline } from "./baseline.ts";
+import { parseVfsOptions } from "./options.ts";
 
 const HOME_MODE = 0o710;
 const LAYER_MODE = 0o755;
@@ -67,10 +68,10 @@ export class VfsDriver implements Driver {
 
   /**
    * Opens a home, making it when there is none.
-   * @throws {StrataError} `INVALID_ARGUMENT` for any option
+   * @throws {StrataError} `INVALID_ARGUMENT` for options it does not have
    */
   constructor(spec: DriverSpec) {
-    refuseOptions(spec);
+    const { chownErrors } = parseVfsOptions(spec.options);
     this.spec = spec;
     this.#home = attempt(`open the driver's home "${spec.home}"`, () => {
       ensureDir(spec.home, HOME_MODE);
@@ -80,7 +81,7 @@ export class VfsDriver implements Driver {
       mounts: "yes",
       readOnlyMounts: "trusted",
       lowersMax: Infinity,
-      ownership: effectiveUser() === 0 ? "archive" : "self",
+      ownership: ownershipHere(chownErrors),
       reflink: SHARING.has(fileSystemOf(this.#home).name) ? "yes" : "no",
       reproducesExactDiffs: "no",
     };
@@ -280,7 +281,9 @@ export class VfsDriver implements Driver {
     makeDirectory(dir, LAYER_MODE);
     using source = this.openTree(from);
     using target = RootedDir.open(dir);
-    copyTree(source, target, { ownership: this.capabilities.ownership, onEntry });
+    // Owners that could not be set are not in the tree that is copied.
+    const ownership = this.capabilities.ownership === "self" ? "self" : "archive";
+    copyTree(source, target, { ownership, onEntry });
   }
 
   #baselineOf(id: CacheId): string {

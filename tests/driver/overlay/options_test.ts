@@ -24,6 +24,12 @@ describe("parseOverlayOptions()", () => {
     assert.deepEqual(parseOverlayOptions({}), { mountOptions: [] });
   });
 
+  it("takes what becomes of owners that cannot be set", () => {
+    const parsed = (value: string) => parseOverlayOptions({ "overlay2.ignore_chown_errors": value }).chownErrors;
+    assert.deepEqual([parsed("true"), parsed("false")], ["ignored", "refused"]);
+    assert.throws(() => parsed("maybe"), (error) => hasCode(error, "INVALID_ARGUMENT"));
+  });
+
   it("refuses a quota, and what it does not know", () => {
     assert.throws(() => parseOverlayOptions({ "overlay2.size": "10G" }), (error) => hasCode(error, "NOT_SUPPORTED"));
     assert.throws(() => parseOverlayOptions({ "vfs.size": "10G" }), (error) => hasCode(error, "INVALID_ARGUMENT"));
