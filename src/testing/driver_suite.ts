@@ -5,20 +5,43 @@
  *
  * @module
  */
+import { bulkCases } from "./driver_cases/bulk.ts";
+import { crashCases } from "./driver_cases/crashes.ts";
+import { depthCases } from "./driver_cases/depth.ts";
 import { hostileCases } from "./driver_cases/hostile.ts";
+import { kindCases } from "./driver_cases/kinds.ts";
 import { lifecycleCases } from "./driver_cases/lifecycle.ts";
 import type { DriverCase } from "./driver_cases/case.ts";
+import { mountCases } from "./driver_cases/mounts.ts";
+import { nameCases } from "./driver_cases/names.ts";
 import { objectCases } from "./driver_cases/objects.ts";
+import { permissionCases } from "./driver_cases/permissions.ts";
+import { sharingCases } from "./driver_cases/sharing.ts";
+import { snapshotObjectCases } from "./driver_cases/snapshot_objects.ts";
+import { snapshotCases } from "./driver_cases/snapshots.ts";
 import { stackingCases } from "./driver_cases/stacking.ts";
+import { timeCases } from "./driver_cases/times.ts";
 import { writingCases } from "./driver_cases/writing.ts";
 
-export type { DriverCase, DriverContext } from "./driver_cases/case.ts";
+export type { CrashPoint, DriverCase, DriverContext } from "./driver_cases/case.ts";
+export { crashAt, type CrashContext } from "./driver_cases/crashes.ts";
 
 /** All cases. Each wants a driver with an empty home of its own. */
 export const driverCases: readonly DriverCase[] = [
   ...stackingCases,
   ...objectCases,
+  ...timeCases,
+  ...nameCases,
   ...writingCases,
+  ...snapshotCases,
+  ...snapshotObjectCases,
+  ...kindCases,
+  ...permissionCases,
+  ...depthCases,
+  ...bulkCases,
+  ...sharingCases,
   ...lifecycleCases,
+  ...mountCases,
+  ...crashCases,
   ...hostileCases,
 ];

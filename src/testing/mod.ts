@@ -17,7 +17,14 @@
  *
  * @module
  */
-export { type DriverCase, driverCases, type DriverContext } from "./driver_suite.ts";
+export {
+  crashAt,
+  type CrashContext,
+  type CrashPoint,
+  type DriverCase,
+  driverCases,
+  type DriverContext,
+} from "./driver_suite.ts";
 export { type HostileArchive, hostileArchives, type HostileLayers } from "./hostile_archives.ts";
 export {
   addLayer,

@@ -1,29 +1,50 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Drivers with homes that live as long as a test.
+ * Drivers with homes that live as long as a test, and the suite run on them.
  *
  * @module
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { test } from "node:test";
+import { test, type TestContext } from "node:test";
 import { openDriver } from "../../src/driver/registry.ts";
 import { ensureDir } from "../../src/host/files.ts";
-import { driverCases, type DriverContext } from "../../src/testing/driver_suite.ts";
+import { type DriverCase, driverCases, type DriverContext } from "../../src/testing/driver_suite.ts";
+import { killAt } from "../support/driver_process.ts";
+
+/** A driver as it is tested. */
+export interface Setup {
+  /** As tests are called. */
+  readonly name: string;
+  /** The name under which the driver is registered; absent, the same. */
+  readonly driver?: string;
+  readonly options?: Readonly<Record<string, string>>;
+  /** The directory whose file system is to be used. Absent: the one for temporary files. */
+  readonly dir?: string;
+  /** `light`: without what takes seconds, and without the archives of attackers, which no file system changes. */
+  readonly cases?: "all" | "light";
+}
 
 /** Calls with a fresh driver; unmounts and removes everything afterwards. */
 export async function withScratchDriver(
-  name: string,
+  setup: string | Setup,
   use: (context: DriverContext) => Promise<void> | void,
 ): Promise<void> {
-  const root = mkdtempSync(join(tmpdir(), `strata ${name},a:b-`));
+  const { options = {}, dir = tmpdir(), ...named } = setupOf(setup);
+  const registered = named.driver ?? named.name;
+  const root = mkdtempSync(join(dir, `strata ${registered},a:b-`));
   const work = join(root, "work");
   ensureDir(work, 0o700);
-  const spec = { name, home: join(root, name), options: {} };
+  const spec = { name: registered, home: join(root, registered), options };
   const driver = openDriver(spec);
   try {
-    await use({ driver, work, reopen: () => openDriver(spec) });
+    await use({
+      driver,
+      work,
+      reopen: () => openDriver(spec),
+      crash: (point) => killAt({ spec, work, point }),
+    });
   } finally {
     await driver.cleanup();
     rmSync(root, { recursive: true, force: true });
@@ -31,13 +52,32 @@ export async function withScratchDriver(
 }
 
 /** Runs the suite on a driver. */
-export function runSuite(name: string, skip: string | undefined): void {
-  for (const { name: caseName, needs, run } of driverCases) {
-    test(`${name}: ${caseName}`, { skip: skip ?? false }, async (t) => {
-      await withScratchDriver(name, async (context) => {
-        if (needs?.(context.driver.capabilities) === false) return t.skip("the driver cannot do it here");
-        await run(context);
-      });
-    });
+export function runSuite(setup: string | Setup, skip: string | undefined): void {
+  for (const driverCase of casesOf(setup)) {
+    const title = `${setupOf(setup).name}: ${driverCase.name}`;
+    test(title, { skip: skip ?? false }, (t) => runCase(setup, driverCase, t));
   }
+}
+
+/** As {@link runSuite}, as parts of a test: on a file system that is there as long as the test. */
+export async function runSuiteWithin(parent: TestContext, setup: Setup): Promise<void> {
+  for (const driverCase of casesOf(setup)) {
+    await parent.test(driverCase.name, (t) => runCase(setup, driverCase, t));
+  }
+}
+
+async function runCase(setup: string | Setup, { needs, run }: DriverCase, t: TestContext): Promise<void> {
+  await withScratchDriver(setup, async (context) => {
+    if (needs?.(context.driver.capabilities) === false) return t.skip("the driver cannot do it here");
+    await run(context);
+  });
+}
+
+function casesOf(setup: string | Setup): readonly DriverCase[] {
+  if (setupOf(setup).cases !== "light") return driverCases;
+  return driverCases.filter(({ cost, name }) => cost !== "heavy" && !name.startsWith("hostile: "));
+}
+
+function setupOf(setup: string | Setup): Setup {
+  return typeof setup === "string" ? { name: setup } : setup;
 }

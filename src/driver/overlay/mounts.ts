@@ -15,6 +15,7 @@ import type { LayerLocation } from "../layer_sealer.ts";
 import type { GetOptions, LayerTree } from "../proto_driver.ts";
 import { removeMountPoint } from "../layer_directory.ts";
 import { mount, type MountRequest, unmount, unmountBelow } from "../mounting.ts";
+import { inTurn } from "../turns.ts";
 import { findLinkName, lowerOf, readLowers } from "./layout.ts";
 import {
   fitsMountData,
@@ -62,24 +63,17 @@ export class OverlayMounts {
     const { cacheId: id, dir } = location;
     const access = options.access === "read-only" || isCommitted(dir) ? "read-only" : "writable";
     const { path: merged, kind } = this.treeOf(location, access);
-    if (kind === "directory" || mountAt(merged) !== undefined) return merged;
-    const layer: MountedLayer = { id, lowers: readLowers(dir), access, options };
-    ensureDir(merged, MERGED_MODE);
-    try {
-      if (layer.lowers.length === 0) await mount(this.#bind(layer));
-      else await this.#mountOverlay(layer);
-    } catch (error) {
-      removeMountPoint(merged);
-      throw fromOsError(error, `mount layer ${id}`);
-    }
-    return merged;
+    if (kind === "directory") return merged;
+    return await inTurn(merged, () => this.#mountOnce(merged, { id, lowers: readLowers(dir), access, options }));
   }
 
   /** Unmounts a layer; nothing happens when it is not mounted. */
   async put({ dir }: LayerLocation): Promise<void> {
     const merged = `${dir}/merged`;
-    await unmount(merged);
-    removeMountPoint(merged);
+    await inTurn(merged, async () => {
+      await unmount(merged);
+      removeMountPoint(merged);
+    });
   }
 
   /** Unmounts everything below the home. */
@@ -98,6 +92,19 @@ export class OverlayMounts {
       if (!isCacheId(mounted)) return false;
       return mounted === cacheId || (own !== undefined && readLowers(`${this.#home}/${mounted}`).includes(own));
     });
+  }
+
+  async #mountOnce(merged: string, layer: MountedLayer): Promise<string> {
+    if (mountAt(merged) !== undefined) return merged;
+    ensureDir(merged, MERGED_MODE);
+    try {
+      if (layer.lowers.length === 0) await mount(this.#bind(layer));
+      else await this.#mountOverlay(layer);
+    } catch (error) {
+      removeMountPoint(merged);
+      throw fromOsError(error, `mount layer ${layer.id}`);
+    }
+    return merged;
   }
 
   /** A layer without others below it needs no overlay. */

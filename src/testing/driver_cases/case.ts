@@ -25,6 +25,8 @@ export interface DriverCase {
   readonly name: string;
   /** Without it the case is for every driver. */
   readonly needs?: (capabilities: DriverCapabilities) => boolean;
+  /** It takes seconds, and asks more of the driver than of the file system: once a driver is enough. */
+  readonly cost?: "heavy";
   /** Rejects when it does not hold. */
   run(context: DriverContext): Promise<void> | void;
 }

@@ -200,15 +200,8 @@ export const stackingCases: readonly DriverCase[] = [
       await assert.rejects(async () => await stackOf(context, layers), (error) => hasCode(error, "INVALID_ARCHIVE"));
     },
   })),
-  { name: "a stack of 100 layers merges", run: deepStack },
   { name: "a directory implied by a path keeps what the layers below say of it", run: impliedDirectory },
 ];
-
-async function deepStack(context: DriverContext): Promise<void> {
-  const layers = Array.from({ length: 100 }, (_, i) => [dir("d"), file(`d/${i}`, String(i)), file("last", String(i))]);
-  const files = Array.from({ length: 100 }, (_, i): [string, string] => [`d/${i}`, String(i)]);
-  await assertMerged(context, await stackOf(context, layers), { "d/": "", ...Object.fromEntries(files), last: "99" });
-}
 
 async function impliedDirectory(context: DriverContext): Promise<void> {
   const mtime = { sec: 1_000_000_000, nsec: 123_456_789 };
