@@ -39,6 +39,9 @@ const GID = 61235;
 export const FIRST_SUBORDINATE = 700_000;
 const SUBORDINATE_COUNT = 65_536;
 
+/** The caller's may lead where the user may not go. */
+const SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
 const AS_ROOT = process.geteuid?.() === 0;
 const PROJECT = fileURLToPath(new URL("../..", import.meta.url));
 const DENO = "deno" in process.versions;
@@ -148,7 +151,7 @@ export class OrdinaryUser implements Disposable {
   #env(): Record<string, string> {
     const cache = AS_ROOT ? join(this.#dir, "cache") : denoCache();
     return {
-      PATH: process.env.PATH ?? "",
+      PATH: AS_ROOT ? SYSTEM_PATH : process.env.PATH ?? SYSTEM_PATH,
       HOME: this.home,
       TMPDIR: this.home,
       NO_COLOR: "1",
