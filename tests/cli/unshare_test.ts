@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { mkdirSync, symlinkSync } from "node:fs";
+import { join } from "node:path";
+import process from "node:process";
+import { describe, it } from "node:test";
+import { EXIT } from "../../src/cli/exit_codes.ts";
+import { NO_ORDINARY_USER, OrdinaryUser } from "../support/ordinary_user.ts";
+import { CliStore, spawnCli } from "../support/run_cli.ts";
+
+const NO_IDS = process.geteuid?.() !== 0 && "needs root, to say which subordinate ids a user has";
+
+describe("strata unshare", { skip: NO_ORDINARY_USER }, () => {
+  it("hands streams through, and gives the command's exit code", async () => {
+    using user = new OrdinaryUser();
+    const command = user.strata("unshare", "sh", "-c", "cat; echo said >&2; exit 9");
+    const { code, stdout, stderr } = await user.run(command, { stdin: new TextEncoder().encode("in") });
+    assert.deepEqual([code, new TextDecoder().decode(stdout), stderr], [9, "in", "said\n"]);
+  });
+
+  it("leaves the command its options, and runs $SHELL without one", async () => {
+    using user = new OrdinaryUser();
+    assert.equal(await user.ok(user.strata("unshare", "id", "-u", "--real")), "0");
+    assert.match(await user.ok(user.strata("unshare"), { env: { SHELL: "/usr/bin/id" } }), /^uid=0/);
+  });
+
+  it("names the store to all that runs inside", async () => {
+    using user = new OrdinaryUser();
+    const named = await user.ok(user.strata("unshare", "--root", "/r", "--run-root=/s", "--driver", "vfs", "env"));
+    for (const line of ["STRATA_ROOT=/r", "STRATA_RUN_ROOT=/s", "STRATA_DRIVER=vfs"]) {
+      assert.ok(named.split("\n").includes(line), line);
+    }
+    const byDefault = await user.ok(user.strata("unshare", "env"), { env: { XDG_RUNTIME_DIR: "/run/u" } });
+    assert.match(byDefault, new RegExp(`^STRATA_ROOT=${user.home}/.local/share/strata$`, "m"));
+    assert.match(byDefault, /^STRATA_RUN_ROOT=\/run\/u\/strata$/m);
+  });
+
+  it("passes signals on, and ends as the command does", async () => {
+    using user = new OrdinaryUser();
+    const script = `trap 'echo caught; exit 4' TERM; echo "$PPID"; sleep 60 >&- 2>&- & wait`;
+    const child = user.spawn(user.strata("unshare", "sh", "-c", script));
+    let said = "";
+    child.stdout?.setEncoding("utf8").on("data", (text: string) => {
+      if (said === "") process.kill(Number(text), "SIGTERM");
+      said += text;
+    });
+    const code = await new Promise((resolve) => child.once("close", resolve));
+    assert.deepEqual([code, said.split("\n").slice(1)], [4, ["caught", ""]]);
+  });
+
+  it("says which switch is off, and how to set it", { skip: NO_IDS }, async () => {
+    using user = new OrdinaryUser("65536");
+    const inner = ["setpriv", "--reuid=5", "--", ...user.strata("unshare", "true")];
+    const script = 'echo 0 > /proc/sys/user/max_user_namespaces && exec "$@"';
+    const { code, stderr } = await user.run(user.strata("unshare", "sh", "-c", script, "sh", ...inner));
+    assert.equal(code, EXIT.unsupported, stderr);
+    assert.match(
+      stderr,
+      /Cannot enter a user namespace: this machine allows no user namespaces; as root, run "sysctl -w/,
+    );
+  });
+
+  it("says what to install when subordinate ids cannot be used", { skip: NO_IDS }, async () => {
+    using user = new OrdinaryUser("65536");
+    const bin = join(user.home, "bin");
+    mkdirSync(bin);
+    for (const name of ["sh", "mount", "unshare"]) symlinkSync(whereIs(name), join(bin, name));
+    const command = ["env", `PATH=${bin}`, ...user.strata("unshare", "true")];
+    const { code, stderr } = await user.run(command);
+    assert.equal(code, EXIT.unsupported, stderr);
+    assert.match(stderr, /has subordinate ids, and "newuidmap" is not in PATH to use them; install it/);
+  });
+
+  it("ends with 127 when there is no such command", async () => {
+    using user = new OrdinaryUser();
+    assert.equal((await user.run(user.strata("unshare", "strata-has-no-such-command"))).code, 127);
+  });
+});
+
+describe("strata mount of an ordinary user", { skip: NO_ORDINARY_USER }, () => {
+  it("is refused outside of a namespace, with a hint, where overlays are to be mounted", async () => {
+    using user = new OrdinaryUser();
+    const { code, stderr } = await user.run(user.strata("mount", "work", "--driver", "overlay2"));
+    assert.equal(code, EXIT.unsupported);
+    assert.match(stderr, /^error: Cannot mount here: .*\nhint: Run "strata unshare" first/);
+  });
+
+  it("needs no namespace where nothing is mounted", async () => {
+    using user = new OrdinaryUser();
+    const { code, stderr } = await user.run(user.strata("mount", "work", "--driver", "vfs"));
+    assert.equal(code, EXIT.notFound, stderr);
+  });
+});
+
+describe("strata unshare of root", { skip: process.geteuid?.() !== 0 && "needs root" }, () => {
+  it("just runs the command", async () => {
+    using store = new CliStore();
+    const child = spawnCli(
+      ["unshare", "sh", "-c", 'readlink /proc/self/ns/user; echo "$STRATA_ROOT"; exit 6'],
+      store.env,
+    );
+    let stdout = "";
+    child.stdout?.setEncoding("utf8").on("data", (text: string) => stdout += text);
+    const code = await new Promise((resolve) => child.once("close", resolve));
+    const own = spawnSync("readlink", ["/proc/self/ns/user"], { encoding: "utf8" }).stdout;
+    assert.deepEqual([code, stdout], [6, `${own}${store.path("root")}\n`]);
+  });
+});
+
+function whereIs(program: string): string {
+  return spawnSync("sh", ["-c", `command -v ${program}`], { encoding: "utf8" }).stdout.trim();
+}
