@@ -2,21 +2,20 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { describe, it } from "node:test";
-import fc from "fast-check";
 import { display } from "../../src/core/bytes.ts";
 import { hasCode } from "../../src/core/errors.ts";
 import { CHUNK_BYTES } from "../../src/core/limits.ts";
 import type { DroppedAttribute } from "../../src/changeset/change.ts";
-import { compareTrees, compareUpper } from "../../src/changeset/compare.ts";
+import { compareTrees } from "../../src/changeset/compare.ts";
 import { packChanges, packTree } from "../../src/changeset/pack.ts";
 import { PlainView } from "../../src/changeset/plain_view.ts";
-import { StackedView } from "../../src/changeset/stacked_view.ts";
 import type { TreeView } from "../../src/changeset/tree_view.ts";
 import { RootedDir } from "../../src/host/rooted_dir.ts";
 import type { TarEntry } from "../../src/tar/entry.ts";
 import { readMembers } from "../support/tar_reading.ts";
 import { applyLayer, joined } from "./apply_layer.ts";
-import { anyTree, AS_ROOT, at, dir, file, OVERLAY, Scratch, snapshot, type TreeNode } from "./trees.ts";
+import { checkChangedStacks, checkChangedTrees } from "./changed_trees.ts";
+import { AS_ROOT, at, dir, file, Scratch, type TreeNode } from "./trees.ts";
 
 function packed(before: TreeNode, now: TreeNode): TarEntry[] {
   using scratch = new Scratch();
@@ -24,13 +23,6 @@ function packed(before: TreeNode, now: TreeNode): TarEntry[] {
   using fresh = new PlainView(scratch.tree(now));
   const archive = joined(packChanges({ now: fresh, changes: compareTrees({ now: fresh, before: old }) }));
   return readMembers(archive).map((member) => member.entry);
-}
-
-/** A view's tree as a directory of its own. */
-function materialise(scratch: Scratch, view: TreeView): RootedDir {
-  const root = RootedDir.open(scratch.folder());
-  applyLayer(root, joined(packTree(view)));
-  return root;
 }
 
 describe("packChanges()", AS_ROOT, () => {
@@ -165,38 +157,10 @@ describe("packChanges()", AS_ROOT, () => {
   });
 
   it("makes the old tree the new one when it is applied, whatever the trees", () => {
-    const tree = anyTree({ whiteouts: "without" });
-    fc.assert(
-      fc.property(tree, tree, (before, now) => {
-        using scratch = new Scratch();
-        using old = new PlainView(scratch.tree(before));
-        using fresh = new PlainView(scratch.tree(now));
-        const changes = compareTrees({ now: fresh, before: old, unchangedBefore: { sec: 0, nsec: 0 } });
-        const archive = joined(packChanges({ now: fresh, changes }));
-        using root = materialise(scratch, old);
-        assert.deepEqual(snapshot(new PlainView(root)), snapshot(old));
-        applyLayer(root, archive);
-        assert.deepEqual(snapshot(new PlainView(root)), snapshot(fresh));
-      }),
-      { numRuns: 200 },
-    );
+    checkChangedTrees((_, layer, into) => applyLayer(into, joined(layer)));
   });
 
   it("makes an overlay's lower layers the whole stack when it is applied, whatever the layers", () => {
-    const tree = anyTree({ whiteouts: "with" });
-    fc.assert(
-      fc.property(tree, fc.array(tree, { minLength: 1, maxLength: 2 }), (upperTree, lowerTrees) => {
-        using scratch = new Scratch();
-        using upper = scratch.tree(upperTree);
-        const lowers = lowerTrees.map((lower) => scratch.tree(lower));
-        using before = new StackedView(lowers, OVERLAY);
-        using now = new StackedView([upper, ...lowers].map((layer) => RootedDir.open(layer.path)), OVERLAY);
-        const changes = compareUpper({ upper, dialect: OVERLAY, now, before });
-        using root = materialise(scratch, before);
-        applyLayer(root, joined(packChanges({ now, changes })));
-        assert.deepEqual(snapshot(new PlainView(root)), snapshot(now));
-      }),
-      { numRuns: 200 },
-    );
+    checkChangedStacks((_, layer, into) => applyLayer(into, joined(layer)));
   });
 });
