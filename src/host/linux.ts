@@ -100,3 +100,6 @@ function typesByBits(): (FileType | undefined)[] {
   }
   return table;
 }
+
+/** `ioctl`: a handle on the user namespace that owns a namespace. ioctl_ns(2). */
+export const NS_GET_USERNS = 0xb701;

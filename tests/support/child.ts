@@ -118,8 +118,8 @@ export class Child implements AsyncDisposable {
   }
 }
 
-/** This runtime on a child's script: the source as it is, or the compiled file. */
-function runtime(script: string): string[] {
+/** This runtime on a script of this directory: the source as it is, or the compiled file. */
+export function runtime(script: string): string[] {
   const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
   const path = fileURLToPath(new URL(`./${script}.${extension}`, import.meta.url));
   return [process.execPath, ...("deno" in process.versions ? ["run", "-A", "--no-check"] : []), path];

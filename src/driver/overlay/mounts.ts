@@ -9,7 +9,7 @@
  */
 import { type CacheId, isCacheId } from "../../core/ids.ts";
 import { fromOsError } from "../../host/errno.ts";
-import { ensureDir } from "../../host/files.ts";
+import { ensureDir, removeTreeAt } from "../../host/files.ts";
 import { mountAt, mountsBelow } from "../../host/mount_table.ts";
 import type { LayerLocation } from "../layer_sealer.ts";
 import type { GetOptions, LayerTree } from "../proto_driver.ts";
@@ -29,6 +29,8 @@ import { isCommitted } from "./seal.ts";
 import { ShortNames, shortNames } from "./short_names.ts";
 
 const MERGED_MODE = 0o700;
+/** The option that leaves syncing out. Only writable mounts have it. */
+const VOLATILE = "volatile";
 
 /** What is to be mounted, and how. */
 interface MountedLayer {
@@ -109,7 +111,7 @@ export class OverlayMounts {
 
   /** A layer without others below it needs no overlay. */
   #bind({ id, options }: MountedLayer): MountRequest {
-    const flags = this.#extra(options).filter(isGeneric);
+    const flags = this.#extra(options).filter((option) => isGeneric(option) && option !== VOLATILE);
     return {
       cwd: this.#home,
       type: "bind",
@@ -123,12 +125,14 @@ export class OverlayMounts {
     const stack = access === "writable"
       ? { lowers, upper: { diff: `${id}/diff`, work: `${id}/work` } }
       : { lowers: [`${id}/diff`, ...lowers] };
-    const overlay: OverlayMount = {
-      ...stack,
-      switches: await switchesFor(this.#home),
-      label: options.mountLabel,
-      extra: this.#extra(options),
-    };
+    const extra = this.#extra(options).filter((option) => access === "writable" || option !== VOLATILE);
+    const overlay = { ...stack, switches: await switchesFor(this.#home), label: options.mountLabel, extra };
+    if (access === "writable") forgetVolatile(`${this.#home}/${id}`);
+    await this.#run(id, overlay);
+  }
+
+  /** From the home, or where the names are too long, from a directory of shorter ones. */
+  async #run(id: CacheId, overlay: OverlayMount): Promise<void> {
     const request = { type: "overlay", source: "overlay" } as const;
     if (fitsMountData(overlay)) {
       const data = overlayMountData(overlay);
@@ -143,6 +147,14 @@ export class OverlayMounts {
   #extra(options: GetOptions): readonly string[] {
     return [...this.#options.mountOptions, ...parseMountOptions(options.mountOptions ?? [])];
   }
+}
+
+/**
+ * Takes away the mark of a volatile mount, which would forbid every further mount of the layer: it tells of a crash of
+ * the machine as well as of an ordinary end, and whoever asked for a volatile mount has accepted both.
+ */
+function forgetVolatile(dir: string): void {
+  removeTreeAt(`${dir}/work/work/incompat/volatile`);
 }
 
 /** Whether an option is a flag that every file system takes. */

@@ -12,6 +12,7 @@
  */
 import { StrataError } from "../../core/errors.ts";
 import { type ChownErrors, parseChownErrors } from "../ownership.ts";
+import type { MarkSpace } from "./whiteouts.ts";
 
 /** Bytes of a mount's options: the smallest page of any Linux, less the NUL that ends them. */
 export const MOUNT_DATA_BYTES_MAX = 4095;
@@ -51,8 +52,6 @@ const RESERVED = new Set([
   "nfs_export",
   "userxattr",
   "verity",
-  // It would forbid the second mount of a writable layer.
-  "volatile",
   "context",
   "bind",
   "rbind",
@@ -60,21 +59,27 @@ const RESERVED = new Set([
 ]);
 /** One option, with what could end it or quote it left out. */
 const MOUNT_OPTION = /^[A-Za-z_][A-Za-z0-9_-]*(=[A-Za-z0-9_./:@+-]+)?$/;
-const OPTION_NAMES = '"overlay2.mountopt" and "overlay2.ignore_chown_errors"';
+const OPTION_NAMES = '"overlay2.mountopt", "overlay2.override_kernel_check" and "overlay2.ignore_chown_errors"';
+/** How containers/storage begins the names. */
+const OTHER_PREFIX = /^(?:overlay)?\./;
 /** A security context: printable, without what would end or change a quoted value. */
 const LABEL = /^[ !#-[\]-~]+$/;
 
 /**
- * The driver's options: `overlay2.mountopt`, a comma-separated list for every mount, and `overlay2.ignore_chown_errors`.
+ * The driver's options: `overlay2.mountopt`, a comma-separated list for every mount, and `overlay2.ignore_chown_errors`;
+ * they may begin with `overlay.` or `.` as well.
  * @throws {StrataError} `INVALID_ARGUMENT` for an unknown option, `NOT_SUPPORTED` for a quota
  */
 export function parseOverlayOptions(options: Readonly<Record<string, string>>): OverlayOptions {
   let mountOptions: readonly string[] = [];
   let chownErrors: ChownErrors | undefined;
   for (const [name, value] of Object.entries(options)) {
-    switch (name.toLowerCase()) {
+    switch (name.toLowerCase().replace(OTHER_PREFIX, "overlay2.")) {
       case "overlay2.mountopt":
-        mountOptions = parseMountOptions(value.split(","));
+        mountOptions = parseMountOptions(value === "" ? [] : value.split(","));
+        break;
+      case "overlay2.override_kernel_check":
+        // Docker takes it still, and does not heed it any more.
         break;
       case "overlay2.ignore_chown_errors":
         chownErrors = parseChownErrors(name, value);
@@ -117,11 +122,13 @@ export function parseMountOptions(options: readonly string[]): readonly string[]
  * that point elsewhere, files of which only the metadata was copied up.
  * @param parameters names below /sys/module/overlay/parameters: an option unknown to the kernel would fail the mount
  */
-export function kernelSwitches(parameters: readonly string[]): readonly string[] {
+export function kernelSwitches(parameters: readonly string[], marks: MarkSpace = "trusted"): readonly string[] {
   const switches: string[] = [];
   if (parameters.includes("index")) switches.push("index=off");
+  // With "userxattr" the kernel follows no redirects, and refuses to be told so.
+  if (marks === "user") switches.push("userxattr");
   // "nofollow" also ignores redirects that a layer brought; kernels know it since the parameter for following exists.
-  if (parameters.includes("redirect_always_follow")) switches.push("redirect_dir=nofollow");
+  else if (parameters.includes("redirect_always_follow")) switches.push("redirect_dir=nofollow");
   else if (parameters.includes("redirect_dir")) switches.push("redirect_dir=off");
   if (parameters.includes("metacopy")) switches.push("metacopy=off");
   return switches;

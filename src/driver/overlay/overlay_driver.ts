@@ -18,11 +18,11 @@ import {
   renamePath,
 } from "../../host/files.ts";
 import { fileSystemOf } from "../../host/fs_info.ts";
-import { effectiveUser } from "../../host/process.ts";
+import { mayMount } from "../../host/mount_right.ts";
 import { RootedDir } from "../../host/rooted_dir.ts";
 import type { Change } from "../../changeset/change.ts";
 import { compareTrees, compareUpper } from "../../changeset/compare.ts";
-import { StackedView } from "../../changeset/stacked_view.ts";
+import { StackedView, type WhiteoutDialect } from "../../changeset/stacked_view.ts";
 import type { TreeView } from "../../changeset/tree_view.ts";
 import type { DiffGetter } from "../diff_driver.ts";
 import { directoryUsage } from "../directory_size.ts";
@@ -60,7 +60,7 @@ import {
 } from "./layout.ts";
 import { OverlayMounts } from "./mounts.ts";
 import { LOWERS_MAX, parseOverlayOptions } from "./options.ts";
-import { directoryTypes, probeOverlay } from "./probe.ts";
+import { probeOverlay, traitRows } from "./probe.ts";
 import {
   isCommitted,
   lowersOn,
@@ -70,7 +70,7 @@ import {
   writeLinkName,
   writeLowers,
 } from "./seal.ts";
-import { OVERLAY_DIALECT } from "./whiteouts.ts";
+import { currentMarks, type MarkSpace, overlayDialect } from "./whiteouts.ts";
 
 const HOME_MODE = 0o710;
 const LINKS_MODE = 0o700;
@@ -90,6 +90,8 @@ export class OverlayDriver implements Driver {
   readonly capabilities: DriverCapabilities;
   readonly #home: string;
   readonly #mounts: OverlayMounts;
+  readonly #marks: MarkSpace = currentMarks();
+  readonly #dialect: WhiteoutDialect = overlayDialect(this.#marks);
 
   /**
    * Opens a home, making it when there is none. Nothing is probed.
@@ -105,7 +107,7 @@ export class OverlayDriver implements Driver {
     });
     this.#mounts = new OverlayMounts(this.#home, options);
     this.capabilities = {
-      mounts: effectiveUser() === 0 ? "yes" : "no",
+      mounts: mayMount() ? "yes" : "no",
       readOnlyMounts: "enforced",
       lowersMax: LOWERS_MAX,
       ownership: ownershipHere(options.chownErrors),
@@ -130,7 +132,8 @@ export class OverlayDriver implements Driver {
   seal(request: SealRequest): SealedLayer {
     return attempt(
       `seal layer ${request.cacheId}`,
-      () => sealOverlay(request, { view: (stack) => this.view(stack), link: this.#linkFor(request) }),
+      () =>
+        sealOverlay(request, { view: (stack) => this.view(stack), link: this.#linkFor(request), marks: this.#marks }),
     );
   }
 
@@ -166,7 +169,7 @@ export class OverlayDriver implements Driver {
     const layers: RootedDir[] = [];
     try {
       for (const location of stack) layers.push(this.openTree(location));
-      return new StackedView(layers, OVERLAY_DIALECT);
+      return new StackedView(layers, this.#dialect);
     } catch (error) {
       for (const layer of layers) layer.close();
       throw error;
@@ -233,7 +236,7 @@ export class OverlayDriver implements Driver {
     using before = this.view(this.#stackOf(parent));
     if (stack[1]?.cacheId !== parent) return compareTrees({ now, before, unchangedBefore: BEGINNING });
     using upper = this.openTree(this.locate(id));
-    return compareUpper({ upper, dialect: OVERLAY_DIALECT, now, before });
+    return compareUpper({ upper, dialect: this.#dialect, now, before });
   }
 
   async remove(id: CacheId): Promise<void> {
@@ -300,13 +303,7 @@ export class OverlayDriver implements Driver {
   }
 
   status(): readonly StatusRow[] {
-    return [
-      ["Backing Filesystem", fileSystemOf(this.#home).name],
-      ["Supports d_type", String(directoryTypes(this.#home) === "yes")],
-      ["Using metacopy", "false"],
-      ["Native Overlay Diff", "true"],
-      ["userxattr", "false"],
-    ];
+    return [["Backing Filesystem", fileSystemOf(this.#home).name], ...traitRows(this.#home)];
   }
 
   async cleanup(): Promise<void> {

@@ -17,7 +17,7 @@ import { makeDirectory } from "../layer_directory.ts";
 import type { LayerLocation, SealedLayer, SealRequest } from "../layer_sealer.ts";
 import { type LinkName, lowerOf, readLinkName } from "./layout.ts";
 import { LOWERS_MAX } from "./options.ts";
-import { writeWhiteouts } from "./whiteouts.ts";
+import { type MarkSpace, writeWhiteouts } from "./whiteouts.ts";
 
 const LAYER_MODE = 0o710;
 const WORK_MODE = 0o700;
@@ -30,13 +30,14 @@ export interface SealContext {
   readonly view: (stack: readonly LayerLocation[]) => TreeView;
   /** The layer's short name. */
   readonly link: LinkName;
+  readonly marks: MarkSpace;
 }
 
 /**
  * Turns `staging/tree` into `staging/layer`.
  * @throws {StrataError} `MAX_DEPTH` when the stack is too high
  */
-export function sealOverlay(request: SealRequest, { view, link }: SealContext): SealedLayer {
+export function sealOverlay(request: SealRequest, { view, link, marks }: SealContext): SealedLayer {
   const { changeset, parents } = request;
   // A layer is mounted read-only with itself among the lowers.
   const lowers = lowersOn(parents, { countMax: LOWERS_MAX - 1 });
@@ -46,7 +47,7 @@ export function sealOverlay(request: SealRequest, { view, link }: SealContext): 
   // Nothing lies below a base layer: it has nothing to hide, and its devices would show.
   if (parents.length > 0 && changeset.whiteouts.length + changeset.opaques.length > 0) {
     using below = view(parents);
-    writeWhiteouts({ tree, changeset, below });
+    writeWhiteouts({ tree, changeset, below, marks });
   }
   const sizeBytes = directorySize(tree);
   writeLayerFiles(dir, { lowers, link });

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * Whiteouts as overlayfs has them: a character device 0:0 hides the name below, the attribute `trusted.overlay.opaque`
- * on a directory hides all that lies in it below.
+ * on a directory hides all that lies in it below. Inside a user namespace, where nobody may set `trusted.` attributes,
+ * the marks are `user.overlay.…`, and mounts say so by the option `userxattr`.
  *
- * Source: kernel Documentation/filesystems/overlayfs.rst, "whiteouts and opaque directories".
+ * Source: kernel Documentation/filesystems/overlayfs.rst, "whiteouts and opaque directories", "User xattr".
  *
  * @module
  */
@@ -11,34 +12,51 @@ import { type ByteString, fromText } from "../../core/bytes.ts";
 import type { FileStat } from "../../core/file_stat.ts";
 import { ancestorsOf, joinPath, type LayerPath, parentOf, ROOT } from "../../core/layer_path.ts";
 import type { RootedDir } from "../../host/rooted_dir.ts";
+import { inUserNamespace } from "../../host/user_namespace.ts";
 import type { Changeset } from "../../changeset/change.ts";
 import type { TreeView } from "../../changeset/tree_view.ts";
 import type { WhiteoutDialect } from "../../changeset/stacked_view.ts";
 
-const OPAQUE = fromText("trusted.overlay.opaque");
-const PRIVATE = "trusted.overlay.";
+/** Which attributes overlayfs keeps its marks in. */
+export type MarkSpace = "trusted" | "user";
+
 const YES = new TextEncoder().encode("y");
 const DEVICE = { type: "char", mode: 0, major: 0, minor: 0 } as const;
 
+/** The marks that this process can read and write. */
+export function currentMarks(): MarkSpace {
+  return inUserNamespace() ? "user" : "trusted";
+}
+
+/** The name of a mark, such as `opaque`. */
+export function markName(marks: MarkSpace, mark: string): ByteString {
+  return fromText(`${marks}.overlay.${mark}`);
+}
+
 /** How overlay layers say what they hide. */
-export const OVERLAY_DIALECT: WhiteoutDialect = {
-  isWhiteout(stat: FileStat): boolean {
-    return stat.type === "char" && stat.rdevMajor === 0 && stat.rdevMinor === 0;
-  },
-  isOpaque(layer: RootedDir, path: LayerPath): boolean {
-    const value = layer.xattrs(path).get(OPAQUE);
-    return value?.byteLength === 1 && value[0] === YES[0];
-  },
-  isPrivateXattr(name: ByteString): boolean {
-    return name.startsWith(PRIVATE);
-  },
-};
+export function overlayDialect(marks: MarkSpace): WhiteoutDialect {
+  const opaque = markName(marks, "opaque");
+  const prefix = markName(marks, "");
+  return {
+    isWhiteout(stat: FileStat): boolean {
+      return stat.type === "char" && stat.rdevMajor === 0 && stat.rdevMinor === 0;
+    },
+    isOpaque(layer: RootedDir, path: LayerPath): boolean {
+      const value = layer.xattrs(path).get(opaque);
+      return value?.byteLength === 1 && value[0] === YES[0];
+    },
+    isPrivateXattr(name: ByteString): boolean {
+      return name.startsWith(prefix);
+    },
+  };
+}
 
 /** What a layer hides of the tree below it. */
 export interface WhiteoutRequest {
   readonly tree: RootedDir;
   readonly changeset: Pick<Changeset, "whiteouts" | "opaques">;
   readonly below: Pick<TreeView, "list" | "resolve" | "stat">;
+  readonly marks: MarkSpace;
 }
 
 /**
@@ -47,7 +65,7 @@ export interface WhiteoutRequest {
  * A whiteout of something that does not exist below is left out: in a directory that is not merged with one below, the
  * kernel lists the device as an entry that nobody can open. So is one inside an opaque directory.
  */
-export function writeWhiteouts({ tree, changeset, below }: WhiteoutRequest): void {
+export function writeWhiteouts({ tree, changeset, below, marks }: WhiteoutRequest): void {
   const opaques = new Set(changeset.opaques.filter((path) => path !== ROOT && tree.stat(path)?.type === "dir"));
   const hidden = new Set(changeset.whiteouts);
   // The kernel does not ask whether a layer's root is opaque, so every name in it is hidden.
@@ -62,7 +80,7 @@ export function writeWhiteouts({ tree, changeset, below }: WhiteoutRequest): voi
     if (stat !== undefined) parents.set(dir, stat);
     tree.mknod(path, DEVICE);
   }
-  for (const path of opaques) tree.setXattr(path, OPAQUE, YES);
+  for (const path of opaques) tree.setXattr(path, markName(marks, "opaque"), YES);
   for (const [path, { atime, mtime }] of parents) tree.setTimes(path, { atime, mtime });
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { describe, it } from "node:test";
 import { hasCode } from "../../../src/core/errors.ts";
@@ -67,6 +67,39 @@ describe("OverlayMounts", { skip }, () => {
     });
   });
 
+  it("mounts a layer again whose mount left syncing out, and never a read-only one so", async () => {
+    await withScratchDriver("overlay2", async (context) => {
+      const { driver } = context;
+      const stack = await stackOf(context, [[file("a", "1")], [file("b", "1")]]);
+      await withWritable(context, stack, async ({ id, path }) => {
+        for (const mountOptions of [["volatile"], [], ["volatile"]]) {
+          await driver.put(id);
+          await driver.get(id, { mountOptions });
+          assert.equal(isVolatile(path), mountOptions.length > 0);
+          writeFileSync(`${path}/c`, "1");
+        }
+      });
+      for (const layer of stack) {
+        const path = await driver.get(layer.cacheId, { mountOptions: ["volatile"] });
+        assert.equal(isVolatile(path), false);
+        await driver.put(layer.cacheId);
+      }
+    });
+  });
+
+  it("passes a security label on, which mount(8) leaves out where there is no SELinux", async () => {
+    await withScratchDriver("overlay2", async (context) => {
+      const { driver } = context;
+      const id = topId(await stackOf(context, [[file("a", "1")], [file("b", "1")]]));
+      const path = await driver.get(id, { mountLabel: "system_u:object_r:container_file_t:s0:c1,c2" });
+      const labelled = mountAt(path)?.superOptions.some((option) => option.startsWith("context="));
+      assert.equal(labelled, existsSync("/sys/fs/selinux/enforce"));
+      await driver.put(id);
+      await assert.rejects(driver.get(id, { mountLabel: 'a",upperdir="x' }), (e) => hasCode(e, "INVALID_ARGUMENT"));
+      assert.equal(readdirSync(driver.locate(id).dir).includes("merged"), false);
+    });
+  });
+
   it("takes names away that a killed process left", async () => {
     await withScratchDriver("overlay2", async ({ driver }) => {
       const path = `${driver.spec.home}/${SHORT_NAMES_PREFIX}x`;
@@ -89,6 +122,11 @@ async function unsyncedStack({ driver, work }: DriverContext, count: number): Pr
     below = [driver.locate(sealed.cacheId), ...below];
   }
   return below;
+}
+
+/** Newer kernels show the option as `fsync=volatile`. */
+function isVolatile(path: string): boolean {
+  return mountAt(path)?.superOptions.some((option) => option.endsWith("volatile")) ?? false;
 }
 
 function assertShown(path: string): void {

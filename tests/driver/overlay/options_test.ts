@@ -21,6 +21,8 @@ describe("parseOverlayOptions()", () => {
     assert.deepEqual(parseOverlayOptions({ "overlay2.mountopt": "nodev,xino=auto" }), {
       mountOptions: ["nodev", "xino=auto"],
     });
+    assert.deepEqual(parseOverlayOptions({ "overlay.mountopt": "volatile" }), { mountOptions: ["volatile"] });
+    assert.deepEqual(parseOverlayOptions({ "overlay2.mountopt": "" }), { mountOptions: [] });
     assert.deepEqual(parseOverlayOptions({}), { mountOptions: [] });
   });
 
@@ -30,9 +32,15 @@ describe("parseOverlayOptions()", () => {
     assert.throws(() => parsed("maybe"), (error) => hasCode(error, "INVALID_ARGUMENT"));
   });
 
+  it("takes the option that Docker takes and does not heed", () => {
+    assert.deepEqual(parseOverlayOptions({ "overlay2.override_kernel_check": "true" }), { mountOptions: [] });
+  });
+
   it("refuses a quota, and what it does not know", () => {
     assert.throws(() => parseOverlayOptions({ "overlay2.size": "10G" }), (error) => hasCode(error, "NOT_SUPPORTED"));
-    assert.throws(() => parseOverlayOptions({ "vfs.size": "10G" }), (error) => hasCode(error, "INVALID_ARGUMENT"));
+    assert.throws(() => parseOverlayOptions({ "vfs.size": "10G" }), (error) => {
+      return hasCode(error, "INVALID_ARGUMENT") && error.message.includes("overlay2.mountopt");
+    });
   });
 });
 
@@ -42,7 +50,6 @@ describe("parseMountOptions()", () => {
     "upperdir=x",
     "metacopy=on",
     "index=on",
-    "volatile",
     "a,b",
     "x=a\\b",
     "",
@@ -61,6 +68,11 @@ describe("kernelSwitches()", () => {
     assert.deepEqual(kernelSwitches([]), []);
     assert.deepEqual(kernelSwitches(["index", "redirect_dir"]), ["index=off", "redirect_dir=off"]);
     assert.deepEqual(kernelSwitches(["index", "metacopy", "redirect_always_follow", "redirect_dir"]), ALL_SWITCHES);
+  });
+
+  it("states no redirects where marks are user attributes, since the kernel refuses both together", () => {
+    const parameters = ["index", "metacopy", "redirect_always_follow", "redirect_dir"];
+    assert.deepEqual(kernelSwitches(parameters, "user"), ["index=off", "userxattr", "metacopy=off"]);
   });
 });
 

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+import { probeOverlay, switchesFor, traitRows, traitsOf } from "../../../src/driver/overlay/probe.ts";
+import { byKernel, type OverlayTraits, tryOverlay } from "../../../src/driver/overlay/trial.ts";
+import { currentMarks } from "../../../src/driver/overlay/whiteouts.ts";
+import { mountsBelow } from "../../../src/host/mount_table.ts";
+
+const skip = await probeOverlay(tmpdir()) ?? false;
+
+describe("tryOverlay()", { skip }, () => {
+  it("finds that the driver's switches keep layers plain", async () => {
+    const traits = await traitsWith(await switchesFor(tmpdir()));
+    assert.deepEqual([traits.directoryTypes, traits.metacopy, traits.nativeDiffRefusal], ["yes", "no", undefined]);
+  });
+
+  const skipMarks = currentMarks() === "user" ? "user attributes allow neither redirects nor metacopy" : false;
+
+  it("sees redirects", { skip: skipMarks }, async () => {
+    const { nativeDiffRefusal, metacopy } = await traitsWith(["index=off", "redirect_dir=on", "metacopy=off"]);
+    assert.match(nativeDiffRefusal ?? "", /redirect/);
+    assert.equal(metacopy, "no");
+  });
+
+  it("sees files that are copied up without content", { skip: skipMarks }, async () => {
+    assert.equal((await traitsWith(["index=off", "redirect_dir=on", "metacopy=on"])).metacopy, "yes");
+  });
+});
+
+describe("traitRows()", { skip }, () => {
+  it("tells what was found", async () => {
+    const traits = await traitsOf(tmpdir());
+    const rows = Object.fromEntries(traitRows(tmpdir()));
+    assert.equal(rows["Supports volatile"], String(traits?.volatile === "yes"));
+    assert.equal(rows["Supports d_type"], "true");
+    assert.equal(rows["Native Overlay Diff"], "true");
+    assert.equal(rows["userxattr"], String(currentMarks() === "user"));
+  });
+
+  it("claims nothing about a file system on which nothing was tried", () => {
+    assert.equal(new Map(traitRows("/proc")).get("Native Overlay Diff"), "unknown");
+  });
+});
+
+async function traitsWith(switches: readonly string[]): Promise<OverlayTraits> {
+  const dir = mkdtempSync(join(tmpdir(), "strata-"));
+  try {
+    const traits = await tryOverlay({ dir, marks: currentMarks(), mountBy: byKernel(switches) });
+    assert.notEqual(typeof traits, "string", String(traits));
+    assert.deepEqual(mountsBelow(dir), []);
+    return traits as OverlayTraits;
+  } finally {
+    rmSync(dir, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+import { runtime } from "../../support/child.ts";
+import type { NamespaceReport } from "../../support/namespace_child.ts";
+
+const NEW_USERS = ["unshare", "--user", "--map-root-user"];
+
+const canEnter = spawnSync("unshare", [...NEW_USERS.slice(1), "--mount", "true"]).status === 0;
+const skip = canEnter ? false : "user namespaces cannot be entered here";
+
+describe("OverlayDriver in a user namespace", { skip }, () => {
+  it("keeps its marks as user attributes, and mounts with them", () => {
+    const report = reportFrom([...NEW_USERS, "--mount"]);
+    assert.equal(report.refusal, undefined);
+    assert.equal(report.mounts, "yes");
+    assert.deepEqual(report.marks, ["user.overlay.opaque"]);
+    assert.ok(report.superOptions.includes("userxattr"), report.superOptions.join());
+    assert.deepEqual(report.names, ["emptied", "kept", "old"]);
+    assert.deepEqual(report.changes, ["C /", "C /emptied", "A /emptied/new", "C /kept", "C /kept/old"]);
+    const { userxattr, "Native Overlay Diff": native, "Using metacopy": metacopy } = report.status;
+    assert.deepEqual({ userxattr, native, metacopy }, { userxattr: "true", native: "true", metacopy: "false" });
+  });
+
+  it("says that it cannot mount where the mounts belong to somebody outside", () => {
+    const report = reportFrom(NEW_USERS);
+    assert.equal(report.mounts, "no");
+    assert.match(report.refusal ?? "", /user namespace/);
+    assert.equal(report.status["Supports volatile"], "unknown");
+  });
+});
+
+function reportFrom([program = "", ...args]: readonly string[]): NamespaceReport {
+  const root = mkdtempSync(join(tmpdir(), "strata-"));
+  try {
+    const { stdout, stderr } = spawnSync(program, [...args, ...runtime("namespace_child"), root], { encoding: "utf8" });
+    assert.notEqual(stdout, "", stderr);
+    return JSON.parse(stdout);
+  } finally {
+    rmSync(root, { recursive: true, force: true });
+  }
+}
