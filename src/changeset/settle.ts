@@ -33,7 +33,7 @@ export interface SettleRequest {
   readonly below: TreeView | undefined;
   readonly ownership: Ownership;
   /** As the layer was unpacked. */
-  readonly idMappings?: IdMappings;
+  readonly idMappings?: IdMappings | undefined;
   /** Those under which the layer was unpacked. */
   readonly redirects?: Redirects;
 }

@@ -16,6 +16,9 @@
  * | "is not a parent of the specified layer" | `NOT_A_PARENT` | both layers |
  * | "failed to get … for …", of a record that cannot be read | `CORRUPT` | the file |
  * | "unexpected checksum", of the one who calls Docker's package | `DIGEST_MISMATCH` | what was expected, and what came |
+ * | `ErrNotSupported` "driver not supported" | `NOT_SUPPORTED` | `lacking: "driver"` |
+ * | `ErrPrerequisites` "prerequisites for driver not satisfied" | `NOT_SUPPORTED` | `lacking: "prerequisites"` |
+ * | `ErrIncompatibleFS` "backing file system is unsupported" | `NOT_SUPPORTED` | `lacking: "file system"` |
  * | a driver's refusal to remove what is mounted | `IN_USE` | who needs it |
  *
  * @module
@@ -53,13 +56,19 @@ export interface ErrorDetail {
   NO_SPACE: { path: string };
   /** The process lacks a right. */
   NOT_PERMITTED: { path?: string };
-  /** This kernel, file system, runtime or driver cannot do it. */
-  NOT_SUPPORTED: { feature: string };
+  /** This kernel, file system, runtime or driver cannot do it. Of a driver, `lacking` says what it cannot work without. */
+  NOT_SUPPORTED: { feature: string; lacking?: DriverLack };
   /** Another failure of the operating system. */
   IO: { syscall?: string; errno?: string; path?: string };
   /** The caller's signal fired. Nothing was left behind. */
   ABORTED: Record<never, never>;
 }
+
+/**
+ * Why a driver cannot be used: there is none of this name; this machine or user lacks what it needs; or the file system
+ * below its home does.
+ */
+export type DriverLack = "driver" | "prerequisites" | "file system";
 
 /** The stage of the data's path in which an archive was refused. */
 export type Stage = "source" | "blob" | "decompress" | "tar" | "tar-split" | "unpack" | "commit";

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import type { IdMappings } from "../core/id_map.ts";
 import type { Ownership } from "../changeset/change.ts";
 
 /** All it takes to open a driver; plain data, since threads open it again. */
@@ -14,6 +15,11 @@ export interface DriverSpec {
   readonly home: string;
   /** `key=value` pairs given by the user. */
   readonly options: Readonly<Record<string, string>>;
+  /**
+   * Under which ids layers are kept: all that is unpacked belongs to mapped owners, while views, changes and archives tell
+   * of the archives' own. A home belongs to one map. Absent: the archives' ids are kept.
+   */
+  readonly idMappings?: IdMappings;
   /** URL of the module that a thread registers it from; absent for the drivers of this package. */
   readonly module?: string;
 }

@@ -19,6 +19,11 @@ export interface LayerLocation {
   readonly cacheId: CacheId;
   /** Absolute path. */
   readonly dir: string;
+  /**
+   * The name under which the home has it already, for drivers that make layers in their homes only. Until it is published
+   * it is garbage there (I1).
+   */
+  readonly stagedAs?: CacheId;
 }
 
 /** A layer unpacked by itself, to be given the driver's form. */
@@ -39,11 +44,6 @@ export interface SealRequest {
 export interface SealedLayer extends LayerLocation {
   /** Bytes that Docker's driver would state for the layer. */
   readonly sizeBytes: number;
-  /**
-   * The name under which the home has it already, for drivers that make layers in their homes only. Until it is published
-   * it is garbage there (I1).
-   */
-  readonly stagedAs?: CacheId;
 }
 
 /** Takes layers into the home. */

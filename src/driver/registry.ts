@@ -7,12 +7,20 @@
  *
  * @module
  */
-import { StrataError } from "../core/errors.ts";
+import { type DriverLack, StrataError } from "../core/errors.ts";
 import { listNames, pathExists } from "../host/files.ts";
 import type { Driver } from "./driver.ts";
 import type { DriverSpec } from "./driver_spec.ts";
 import { OVERLAY_FACTORY } from "./overlay/overlay_driver.ts";
 import { VFS_FACTORY } from "./vfs/vfs_driver.ts";
+
+/** Why a driver cannot work with a home. */
+export interface DriverRefusal {
+  /** A clause that says what to do. */
+  readonly reason: string;
+  /** What is missing. */
+  readonly lacking: "prerequisites" | "file system";
+}
 
 /** How a driver is made. */
 export interface DriverFactory {
@@ -21,8 +29,22 @@ export interface DriverFactory {
    * @throws {StrataError} `INVALID_ARGUMENT` for options it does not have
    */
   open(spec: DriverSpec): Driver;
-  /** Why the driver cannot work with this home on this machine, as a clause; `undefined` when it can. */
-  probe(home: string): Promise<string | undefined>;
+  /**
+   * Why the driver cannot work with this home and these options on this machine; `undefined` when it can. A clause alone
+   * means prerequisites.
+   */
+  probe(home: string, options: DriverSpec["options"]): Promise<string | DriverRefusal | undefined>;
+  /** Options with which it works all the same, where {@link DriverFactory.probe} said that it does not with those given. */
+  fallback?(home: string, options: DriverSpec["options"]): Promise<DriverSpec["options"] | undefined>;
+}
+
+/** How a driver is registered. */
+export interface RegisterDriverOptions {
+  /**
+   * Module whose default export is the factory. The store's threads import it: without it they do not know the driver, and
+   * nothing can be registered or committed with it.
+   */
+  readonly module?: string | URL;
 }
 
 /** What {@link chooseDriver} decides by. */
@@ -44,23 +66,38 @@ const factories = new Map<string, DriverFactory>([
   ["vfs", VFS_FACTORY],
 ]);
 
+/** The modules of drivers that were registered with one. */
+const modules = new Map<string, string>();
+
+/** What becomes a directory of the root, beside the store's own. */
+const NAME = /^[A-Za-z][A-Za-z0-9_-]{0,63}$/;
+/** The store's own directories. */
+const RESERVED: ReadonlySet<string> = new Set(["image", "strata"]);
 /** Docker's drivers that this package has not. A root that one of them filled must not look empty. */
 const FOREIGN = ["aufs", "btrfs", "devicemapper", "fuse-overlayfs", "overlay", "zfs"];
 /** Those that Docker itself removed. */
 const REMOVED = new Set(["aufs", "devicemapper", "overlay"]);
 
 /**
- * Adds a driver under a name of its own, for this thread. Threads that unpack must register it as well.
- * @throws {StrataError} `CONFLICT` when the name is taken
+ * Adds a driver under a name of its own. Nothing registers itself by being imported.
+ * @throws {StrataError} `CONFLICT` when the name is taken, `INVALID_ARGUMENT` for one that cannot be a directory's
  */
-export function registerDriver(name: string, factory: DriverFactory): void {
-  if (factories.has(name) || FOREIGN.includes(name)) {
+export function registerDriver(name: string, factory: DriverFactory, { module }: RegisterDriverOptions = {}): void {
+  if (!NAME.test(name)) {
+    throw new StrataError(
+      "INVALID_ARGUMENT",
+      `Cannot register driver "${name}": expected a letter, then letters, digits, "_" or "-"`,
+      { argument: "name" },
+    );
+  }
+  if (factories.has(name) || RESERVED.has(name) || FOREIGN.includes(name)) {
     throw new StrataError("CONFLICT", `Cannot register driver "${name}": the name is taken; choose another`, {
       kind: "driver",
       name,
     });
   }
   factories.set(name, factory);
+  if (module !== undefined) modules.set(name, String(module));
 }
 
 /**
@@ -72,18 +109,30 @@ export function openDriver(spec: DriverSpec): Driver {
 }
 
 /**
+ * As {@link openDriver}; a driver that this thread does not know yet comes from the spec's module.
+ * @throws {StrataError} as {@link openDriver}; `NOT_SUPPORTED` when the module has no factory
+ */
+export async function loadDriver(spec: DriverSpec): Promise<Driver> {
+  const { name, module } = spec;
+  if (module !== undefined && !factories.has(name)) {
+    const { default: factory }: { readonly default?: unknown } = await import(module);
+    // Another job of this thread may have been faster.
+    if (!factories.has(name)) registerDriver(name, asFactory(factory, spec), { module });
+  }
+  return openDriver(spec);
+}
+
+/**
  * The driver to use below a root: the one asked for, else the one whose layers the root holds, else the best that works.
  * @throws {StrataError} `NOT_SUPPORTED` when it cannot work here, `AMBIGUOUS` when the root holds several drivers' layers
  */
 export async function chooseDriver(choice: DriverChoice): Promise<DriverSpec> {
   const name = choice.requested ?? priorDriver(choice.root);
   if (choice.access === "read-only") return specOf(presentDriver(choice.root, name), choice);
-  if (name === undefined) return specOf(await bestDriver(choice.root), choice);
-  const reason = await factoryOf(name).probe(homeOf(choice.root, name));
-  if (reason !== undefined) {
-    throw new StrataError("NOT_SUPPORTED", `Cannot use driver "${name}": ${reason}`, { feature: `driver ${name}` });
-  }
-  return specOf(name, choice);
+  if (name === undefined) return await bestDriver(choice);
+  const spec = await workingSpec(name, choice);
+  if (isSpec(spec)) return spec;
+  throw notSupported(name, spec);
 }
 
 /**
@@ -134,15 +183,51 @@ function presentDriver(root: string, name: string | undefined): string {
   );
 }
 
-async function bestDriver(root: string): Promise<string> {
+async function bestDriver(choice: DriverChoice): Promise<DriverSpec> {
   const reasons: string[] = [];
-  for (const [name, factory] of factories) {
-    const reason = await factory.probe(homeOf(root, name));
-    if (reason === undefined) return name;
-    reasons.push(`${name}: ${reason}`);
+  for (const name of factories.keys()) {
+    const spec = await workingSpec(name, choice);
+    if (isSpec(spec)) return spec;
+    reasons.push(`${name}: ${spec.reason}`);
   }
-  throw new StrataError("NOT_SUPPORTED", `Cannot find a driver for "${root}": ${reasons.join("; ")}`, {
+  throw new StrataError("NOT_SUPPORTED", `Cannot find a driver for "${choice.root}": ${reasons.join("; ")}`, {
     feature: "driver",
+    lacking: "prerequisites",
+  });
+}
+
+/** What a driver works with here; or why it does not. */
+async function workingSpec(name: string, choice: DriverChoice): Promise<DriverSpec | DriverRefusal> {
+  const spec = specOf(name, choice);
+  const factory = factoryOf(name);
+  const reason = await factory.probe(spec.home, spec.options);
+  if (reason === undefined) return spec;
+  const options = await factory.fallback?.(spec.home, spec.options);
+  if (options !== undefined) return { ...spec, options };
+  return typeof reason === "string" ? { reason, lacking: "prerequisites" } : reason;
+}
+
+function isSpec(spec: DriverSpec | DriverRefusal): spec is DriverSpec {
+  return "home" in spec;
+}
+
+function asFactory(value: unknown, { name, module }: DriverSpec): DriverFactory {
+  if (isFactory(value)) return value;
+  throw notSupported(name, { reason: `the default export of "${module}" is no factory`, lacking: "driver" });
+}
+
+function isFactory(value: unknown): value is DriverFactory {
+  return typeof value === "object" && value !== null && "open" in value && typeof value.open === "function" &&
+    "probe" in value && typeof value.probe === "function";
+}
+
+function notSupported(
+  name: string,
+  { reason, lacking }: { readonly reason: string; readonly lacking: DriverLack },
+): StrataError<"NOT_SUPPORTED"> {
+  return new StrataError("NOT_SUPPORTED", `Cannot use driver "${name}": ${reason}`, {
+    feature: `driver ${name}`,
+    lacking,
   });
 }
 
@@ -155,9 +240,7 @@ function factoryOf(name: string): DriverFactory {
     : FOREIGN.includes(name)
     ? "this package has no such driver"
     : "it is unknown";
-  throw new StrataError("NOT_SUPPORTED", `Cannot use driver "${name}": ${reason}; use one of ${known}`, {
-    feature: `driver ${name}`,
-  });
+  throw notSupported(name, { reason: `${reason}; use one of ${known}`, lacking: "driver" });
 }
 
 function isFilled(home: string): boolean {
@@ -169,5 +252,11 @@ function homeOf(root: string, name: string): string {
 }
 
 function specOf(name: string, choice: DriverChoice): DriverSpec {
-  return { name, home: homeOf(choice.root, name), options: choice.options ?? {} };
+  const module = modules.get(name);
+  return {
+    name,
+    home: homeOf(choice.root, name),
+    options: choice.options ?? {},
+    ...(module === undefined ? {} : { module }),
+  };
 }

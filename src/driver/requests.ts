@@ -6,9 +6,10 @@
  */
 import { StrataError } from "../core/errors.ts";
 import { fromOsError } from "../host/errno.ts";
-import { pathExists } from "../host/files.ts";
+import { pathExists, removeTreeInTurns } from "../host/files.ts";
+import type { CacheId } from "../core/ids.ts";
 import type { LayerLocation } from "./layer_sealer.ts";
-import type { CreateOptions } from "./proto_driver.ts";
+import type { CreateOptions, ProtoDriver } from "./proto_driver.ts";
 
 /**
  * The location of a layer that is there.
@@ -31,6 +32,30 @@ export function requireAbsent(location: LayerLocation): void {
   throw new StrataError("CONFLICT", `Cannot make layer ${location.cacheId}: "${location.dir}" exists; use a fresh id`, {
     kind: "layer directory",
     name: location.cacheId,
+  });
+}
+
+/**
+ * Makes sure that the driver has a layer.
+ * @throws {StrataError} `NOT_FOUND`
+ */
+export function requireMade(driver: Pick<ProtoDriver, "exists">, id: CacheId): void {
+  if (driver.exists(id)) return;
+  throw new StrataError("NOT_FOUND", `Cannot use layer ${id}: the driver has none of that name`, {
+    kind: "layer directory",
+    ref: id,
+  });
+}
+
+/**
+ * Makes sure that the driver has no layer of this id.
+ * @throws {StrataError} `CONFLICT`
+ */
+export function requireUnused(driver: Pick<ProtoDriver, "exists">, id: CacheId): void {
+  if (!driver.exists(id)) return;
+  throw new StrataError("CONFLICT", `Cannot make layer ${id}: the driver has one of that name; use a fresh id`, {
+    kind: "layer directory",
+    name: id,
   });
 }
 
@@ -59,6 +84,19 @@ export function refuseStorageOptions(options: CreateOptions): void {
 export function attempt<T>(action: string, act: () => T): T {
   try {
     return act();
+  } catch (error) {
+    throw fromOsError(error, action);
+  }
+}
+
+/**
+ * Removes a tree without stopping the event loop.
+ * @param action completes "Cannot …"
+ * @throws {StrataError}
+ */
+export async function removeTree(action: string, path: string): Promise<void> {
+  try {
+    await removeTreeInTurns(path);
   } catch (error) {
     throw fromOsError(error, action);
   }

@@ -6,12 +6,12 @@
  */
 import type { MessagePort } from "node:worker_threads";
 import type { CacheId } from "../../core/ids.ts";
-import { inodeKey } from "../../core/file_stat.ts";
 import type { Change } from "../../changeset/change.ts";
+import { diffSizeOf } from "../../changeset/diff_size.ts";
 import { packChanges } from "../../changeset/pack.ts";
 import { type Driver, stackOf } from "../../driver/driver.ts";
 import type { DriverSpec } from "../../driver/driver_spec.ts";
-import { openDriver } from "../../driver/registry.ts";
+import { loadDriver } from "../../driver/registry.ts";
 import type { AbortFlag } from "../abort_flag.ts";
 import { ChunkSender } from "../chunk_channel.ts";
 import type { Report } from "../job_map.ts";
@@ -33,7 +33,7 @@ export interface PackRequest extends ChangesRequest {
 
 /** The paths that differ, sorted bytewise. */
 export async function changes(request: ChangesRequest): Promise<Change[]> {
-  return await openDriver(request.driver).changes(request.id, request.from);
+  return await (await loadDriver(request.driver)).changes(request.id, request.from);
 }
 
 /**
@@ -41,25 +41,17 @@ export async function changes(request: ChangesRequest): Promise<Change[]> {
  * @throws {StrataError} `ABORTED`
  */
 export async function diffSize(request: ChangesRequest, _report: Report, abort: AbortFlag): Promise<number> {
-  const driver = openDriver(request.driver);
+  const driver = await loadDriver(request.driver);
   await using now = await driver.view(stackOf(driver, request.id));
-  const seen = new Set<string>();
-  let sizeBytes = 0;
-  for (const { path, kind } of await driver.changes(request.id, request.from)) {
-    abort.check();
-    const stat = kind === "delete" ? undefined : now.stat(path);
-    if (stat === undefined || stat.type === "dir" || seen.has(inodeKey(stat))) continue;
-    seen.add(inodeKey(stat));
-    sizeBytes += stat.size;
-  }
-  return sizeBytes;
+  const changes = await driver.changes(request.id, request.from);
+  return diffSizeOf({ changes, now, onEntry: () => abort.check() });
 }
 
 /** Packs the paths that differ as a layer's tar. A failure ends the port with the error, and is thrown. */
 export async function pack(request: PackRequest): Promise<void> {
   const output = new ChunkSender(request.output);
   try {
-    await packInto(openDriver(request.driver), request, output);
+    await packInto(await loadDriver(request.driver), request, output);
     output.end();
   } catch (error) {
     output.fail(publicForm(error, "pack the layer"));

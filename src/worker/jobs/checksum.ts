@@ -9,7 +9,7 @@ import { type DiffId, DigestWriter, parseDiffId } from "../../core/digest.ts";
 import { packChanges } from "../../changeset/pack.ts";
 import { gzipMember } from "../../compression/gzip.ts";
 import { stackOf } from "../../driver/driver.ts";
-import { openDriver } from "../../driver/registry.ts";
+import { loadDriver } from "../../driver/registry.ts";
 import { openForWrite } from "../../host/files.ts";
 import type { TarHandler } from "../../tar/entry.ts";
 import { TarReader } from "../../tar/reader.ts";
@@ -42,7 +42,7 @@ export async function checksum(
   _report: Report,
   abort: AbortFlag,
 ): Promise<LayerChecksum> {
-  const driver = openDriver(request.driver);
+  const driver = await loadDriver(request.driver);
   await using now = await driver.view(stackOf(driver, request.id));
   using file = openForWrite(request.tarSplitPath);
   const writer = new SplitWriter({ compress: gzipMember, sink: (bytes) => file.write(bytes) });

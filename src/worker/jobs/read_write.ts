@@ -11,7 +11,7 @@ import { mergeChangeset } from "../../changeset/merge.ts";
 import { PlainView } from "../../changeset/plain_view.ts";
 import type { DriverSpec } from "../../driver/driver_spec.ts";
 import type { CreateOptions } from "../../driver/proto_driver.ts";
-import { openDriver } from "../../driver/registry.ts";
+import { loadDriver } from "../../driver/registry.ts";
 import { RootedDir } from "../../host/rooted_dir.ts";
 import type { AbortFlag } from "../abort_flag.ts";
 import type { Report } from "../job_map.ts";
@@ -47,12 +47,12 @@ export async function createReadWrite(
   abort: AbortFlag,
 ): Promise<void> {
   const { driver, id, parent, options } = request;
-  await openDriver(driver).createReadWrite(id, parent, { ...options, onEntry: () => abort.check() });
+  await (await loadDriver(driver)).createReadWrite(id, parent, { ...options, onEntry: () => abort.check() });
 }
 
 /** Applies an unpacked layer to a tree: whiteouts remove, the rest is merged over what is there. */
 export async function apply(request: ApplyRequest): Promise<void> {
-  const { ownership } = openDriver(request.driver).capabilities;
+  const { ownership } = (await loadDriver(request.driver)).capabilities;
   const staged = new StagedLayer(request.dir);
   using below = new PlainView(RootedDir.open(request.target));
   const { changeset } = await settleLayer({ ...request, staged, ownership, below });

@@ -10,7 +10,7 @@ import type { Changeset } from "../../changeset/change.ts";
 import type { Driver } from "../../driver/driver.ts";
 import type { DriverSpec } from "../../driver/driver_spec.ts";
 import type { LayerLocation, SealedLayer } from "../../driver/layer_sealer.ts";
-import { openDriver } from "../../driver/registry.ts";
+import { loadDriver } from "../../driver/registry.ts";
 import { archiveDigest } from "../archive.ts";
 import { LayerContents } from "../layer_contents.ts";
 import { cannotSettle, type Settled, settleLayer } from "../settle_layer.ts";
@@ -35,7 +35,7 @@ export interface SealLayerRequest {
  * @throws {StrataError} `INVALID_ARCHIVE` when it does not fit, or could not be given back
  */
 export async function seal(request: SealLayerRequest): Promise<SealedLayer> {
-  const driver = openDriver(request.driver);
+  const driver = await loadDriver(request.driver);
   const { changeset, paths } = await settleOn(driver, request);
   const { dir: staging, cacheId, parents, children = [] } = request;
   const sealed = await driver.seal({ staging, cacheId, changeset, parents, children });

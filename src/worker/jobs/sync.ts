@@ -5,7 +5,7 @@
  * @module
  */
 import type { DriverSpec } from "../../driver/driver_spec.ts";
-import { openDriver } from "../../driver/registry.ts";
+import { loadDriver } from "../../driver/registry.ts";
 import { syncDir, syncFileSystemOf } from "../../host/durable.ts";
 
 /** What must be on the device. */
@@ -19,8 +19,8 @@ export interface SyncRequest {
 }
 
 /** Syncs in the order of the request: what names refer to, before the names. */
-export function sync(request: SyncRequest): void {
+export async function sync(request: SyncRequest): Promise<void> {
   for (const path of request.fileSystems ?? []) syncFileSystemOf(path);
-  if (request.home !== undefined) openDriver(request.home).syncHome();
+  if (request.home !== undefined) (await loadDriver(request.home)).syncHome();
   for (const path of request.dirs ?? []) syncDir(path);
 }

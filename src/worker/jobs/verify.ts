@@ -7,7 +7,7 @@
 import type { Digest } from "../../core/digest.ts";
 import type { DriverSpec } from "../../driver/driver_spec.ts";
 import type { LayerLocation } from "../../driver/layer_sealer.ts";
-import { openDriver } from "../../driver/registry.ts";
+import { loadDriver } from "../../driver/registry.ts";
 import type { AbortFlag } from "../abort_flag.ts";
 import { archiveDigest } from "../archive.ts";
 import type { Report } from "../job_map.ts";
@@ -26,7 +26,7 @@ export interface VerifyRequest {
  * @throws {StrataError} `CORRUPT` naming the file that differs, `ABORTED`
  */
 export async function verify(request: VerifyRequest, _report: Report, abort: AbortFlag): Promise<Digest> {
-  const driver = openDriver(request.driver);
+  const driver = await loadDriver(request.driver);
   await using files = await driver.diffGetter(request.stack);
   return await archiveDigest(request.tarSplitPath, new LayerContents(files), abort);
 }
