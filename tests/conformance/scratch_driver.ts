@@ -8,6 +8,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
+import type { Driver } from "../../src/driver/driver.ts";
+import type { DriverSpec } from "../../src/driver/driver_spec.ts";
 import { openDriver } from "../../src/driver/registry.ts";
 import { ensureDir } from "../../src/host/files.ts";
 import { type DriverCase, driverCases, type DriverContext } from "../../src/testing/driver_suite.ts";
@@ -20,6 +22,10 @@ export interface Setup {
   /** The name under which the driver is registered; absent, the same. */
   readonly driver?: string;
   readonly options?: Readonly<Record<string, string>>;
+  /** How the home's directory is called: with characters that mount options take for their own, unless said otherwise. */
+  readonly label?: string;
+  /** How it is opened. Absent: as registered; then other processes can open it, too. */
+  readonly open?: (spec: DriverSpec) => Driver;
   /** The directory whose file system is to be used. Absent: the one for temporary files. */
   readonly dir?: string;
   /** `light`: without what takes seconds, and without the archives of attackers, which no file system changes. */
@@ -31,19 +37,20 @@ export async function withScratchDriver(
   setup: string | Setup,
   use: (context: DriverContext) => Promise<void> | void,
 ): Promise<void> {
-  const { options = {}, dir = tmpdir(), ...named } = setupOf(setup);
+  const { options = {}, label = ",a:b", dir = tmpdir(), ...named } = setupOf(setup);
   const registered = named.driver ?? named.name;
-  const root = mkdtempSync(join(dir, `strata ${registered},a:b-`));
+  const root = mkdtempSync(join(dir, `strata ${registered}${label}-`));
   const work = join(root, "work");
   ensureDir(work, 0o700);
   const spec = { name: registered, home: join(root, registered), options };
-  const driver = openDriver(spec);
+  const open = named.open ?? openDriver;
+  const driver = open(spec);
   try {
     await use({
       driver,
       work,
-      reopen: () => openDriver(spec),
-      crash: (point) => killAt({ spec, work, point }),
+      reopen: () => open(spec),
+      ...(named.open === undefined ? { crash: (point) => killAt({ spec, work, point }) } : {}),
     });
   } finally {
     await driver.cleanup();
