@@ -80,7 +80,11 @@ export interface Changeset {
 export type Redirects = ReadonlyMap<LayerPath, ByteString>;
 
 /**
- * Whose files the tree's files are: the archive's owners (`archive`); those as far as they can be set, as in a user
- * namespace of few ids, and else root (`archive-where-possible`); or, without privilege, this process for all (`self`).
+ * Whose files the tree's files are, and what goes with it:
+ *
+ * - `archive`: the archive's owners.
+ * - `archive-without-devices`: the same, but devices are left out, as in a user namespace.
+ * - `archive-where-possible`: devices are left out, and so are owners that cannot be set; root takes their place.
+ * - `self`: without privilege, this process for all.
  */
-export type Ownership = "archive" | "archive-where-possible" | "self";
+export type Ownership = "archive" | "archive-without-devices" | "archive-where-possible" | "self";

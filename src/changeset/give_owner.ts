@@ -18,7 +18,7 @@ export function giveOwner(ownership: Ownership, set: () => void): "given" | "ref
     set();
     return "given";
   } catch (error) {
-    if (ownership === "archive" || !isOsError(error, "EINVAL", "EPERM")) throw error;
+    if (ownership !== "archive-where-possible" || !isOsError(error, "EINVAL", "EPERM")) throw error;
     return "refused";
   }
 }

@@ -22,7 +22,6 @@ import { DEFAULT_LIMITS, type Limits } from "../core/limits.ts";
 import { hostShift, IDENTITY, type IdMappings } from "../core/id_map.ts";
 import { fromOsError, isOsError } from "../host/errno.ts";
 import type { RootedDir } from "../host/rooted_dir.ts";
-import { inUserNamespace } from "../host/user_namespace.ts";
 import type { TarEntry } from "../tar/entry.ts";
 import { MetadataWriter, pathTarget } from "./apply_metadata.ts";
 import type { Changeset, Ownership, Redirects } from "./change.ts";
@@ -300,8 +299,7 @@ export class Unpacker implements Disposable {
       return "made";
     } catch (error) {
       const isMade = this.#tree.stat(slot.path) !== undefined;
-      const mayLack = this.#ownership === "archive-where-possible" || inUserNamespace();
-      if (isMade || !mayLack || !isOsError(error, "EPERM")) throw error;
+      if (isMade || this.#ownership === "archive" || !isOsError(error, "EPERM")) throw error;
       return "refused";
     }
   }

@@ -10,7 +10,7 @@
  */
 import { StrataError } from "../core/errors.ts";
 import { effectiveUser } from "../host/process.ts";
-import { hasSingleUser } from "../host/user_namespace.ts";
+import { hasSingleUser, inUserNamespace } from "../host/user_namespace.ts";
 import type { Ownership } from "../changeset/change.ts";
 
 /** What becomes of owners that cannot be set: they are left out and recorded, or the layer is refused. */
@@ -32,5 +32,6 @@ export function parseChownErrors(name: string, value: string): ChownErrors {
 export function ownershipHere(chownErrors: ChownErrors | undefined): Ownership {
   if (effectiveUser() !== 0) return "self";
   const errors = chownErrors ?? (hasSingleUser() ? "ignored" : "refused");
-  return errors === "ignored" ? "archive-where-possible" : "archive";
+  if (errors === "ignored") return "archive-where-possible";
+  return inUserNamespace() ? "archive-without-devices" : "archive";
 }

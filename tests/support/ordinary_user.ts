@@ -44,6 +44,7 @@ const SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bi
 
 const AS_ROOT = process.geteuid?.() === 0;
 const PROJECT = fileURLToPath(new URL("../..", import.meta.url));
+const CONFIG = new URL("../../deno.json", import.meta.url);
 const DENO = "deno" in process.versions;
 
 /** Mounts what the user must see over places in `$1`, and becomes the user. */
@@ -120,9 +121,11 @@ export class OrdinaryUser implements Disposable {
     return [...this.#runtime("run"), this.#path(file)];
   }
 
-  /** A run of a test file by this runtime's test runner. */
-  test(file: URL): string[] {
-    return [...this.#runtime("test"), this.#path(file)];
+  /** A run, by this runtime's test runner, of those of a file's tests whose names begin so. */
+  test(file: URL, begin: string): string[] {
+    const [runner = "", ...args] = this.#runtime("test");
+    const filter = DENO ? `--filter=/^${begin}/` : `--test-name-pattern=^${begin}`;
+    return [runner, ...args, filter, this.#path(file)];
   }
 
   [Symbol.dispose](): void {
@@ -131,8 +134,8 @@ export class OrdinaryUser implements Disposable {
 
   #runtime(verb: "run" | "test"): string[] {
     const program = AS_ROOT ? join(this.#dir, "runtime") : process.execPath;
-    if (DENO) return [program, verb, "-A", "--quiet", "--no-check"];
-    return verb === "run" ? [program] : [program, "--test"];
+    if (DENO) return [program, verb, "-A", "--quiet", "--no-check", "--config", this.#path(CONFIG)];
+    return verb === "run" ? [program] : [program, "--test", "--test-reporter=tap"];
   }
 
   #path(file: URL): string {

@@ -30,6 +30,7 @@ async function run(invocation: Invocation): Promise<void> {
 
 const OWNERSHIP: Readonly<Record<DriverCapabilities["ownership"], string>> = {
   archive: "as in the archive",
+  "archive-without-devices": "as in the archive; devices are left out",
   "archive-where-possible": "as in the archive, where ids can be set here",
   self: "all files belong to this user",
 };
