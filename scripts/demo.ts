@@ -7,6 +7,7 @@
  *   scripts/demo.ts --cli "npx strata"     the same steps through the command line
  *
  * Nothing but a temporary directory is written to, and it is removed. Ends with 1 when anything is not as it should be.
+ * As an ordinary user it runs in a user namespace, where that can have overlay mounts.
  *
  * @module
  */
@@ -24,7 +25,7 @@ import {
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { packDirectory } from "../mod.ts";
+import { inUserNamespace, needsUserNamespace, packDirectory, runInUserNamespace } from "../mod.ts";
 import { CommandLineStore, type DemoStore, LibraryStore } from "./demo_store.ts";
 
 /** A layer that went in, and what its bytes were. */
@@ -55,6 +56,10 @@ const WRITABLE = "demo";
 await main();
 
 async function main(): Promise<void> {
+  if (await needsUserNamespace({ root: tmpdir() }) === "yes") {
+    process.exitCode = await runInUserNamespace(thisProgram(), { env: process.env });
+    return;
+  }
   const scratch = mkdtempSync(join(tmpdir(), "strata-demo-"));
   const place = { root: join(scratch, "root"), runRoot: join(scratch, "run") };
   const command = commandLine(process.argv.slice(2));
@@ -67,6 +72,12 @@ async function main(): Promise<void> {
   } finally {
     rmSync(scratch, { recursive: true, force: true });
   }
+}
+
+/** The runtime, this script, and its arguments. */
+function thisProgram(): string[] {
+  const runtime = "deno" in process.versions ? ["run", "-A", "--quiet"] : process.execArgv;
+  return [process.execPath, ...runtime, ...process.argv.slice(1)];
 }
 
 /** The words after `--cli`, one by one or as one string; without them, the library is shown. */
@@ -91,8 +102,9 @@ async function demonstrate(store: DemoStore): Promise<void> {
 
 async function sayDriver(store: DemoStore): Promise<void> {
   const driver = await store.driver();
+  const place = inUserNamespace() ? "in a user namespace" : "here";
   const why = driver === "overlay2"
-    ? "the best there is, and it works here: the kernel lays layers over one another, nothing is copied"
+    ? `the best there is, and it works ${place}: the kernel lays layers over one another, nothing is copied`
     : `it works everywhere, by copies. ${await store.objection("overlay2")}`;
   console.log(`Driver ${driver}: ${why}\n`);
 }
