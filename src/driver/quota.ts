@@ -32,6 +32,8 @@ export interface QuotaPlace {
 /** No limits. */
 export const UNLIMITED: ProjectLimits = { bytes: 0, inodes: 0 };
 
+/** What a mount needs of a full layer; file systems reserve many blocks for a directory. */
+const MOUNT_SLACK: ProjectLimits = { bytes: 16 * 1024 * 1024, inodes: 16 };
 /** Docker's name for the device's node, which kernels before 5.14 need. */
 const DEVICE_NODE = "backingFsBlockDev";
 /** Ids below are left to people, unless the home has one. */
@@ -54,7 +56,8 @@ export class LayerQuota {
    * Makes sure that limits would be kept.
    * @throws {StrataError} `NOT_SUPPORTED`, with what is needed
    */
-  require(): void {
+  require(limits: ProjectLimits): void {
+    if (isUnlimited(limits)) return;
     const { home } = this.#place;
     if (inUserNamespace()) {
       throw unsupported(home, "in a user namespace nobody may set project quotas; run as root outside");
@@ -70,8 +73,8 @@ export class LayerQuota {
    * @throws {StrataError} `NOT_SUPPORTED` where limits would not be kept
    */
   limit(dir: string, limits: ProjectLimits): void {
-    if (limits.bytes === 0 && limits.inodes === 0) return;
-    this.require();
+    if (isUnlimited(limits)) return;
+    this.require(limits);
     this.#attempt(`limit the size of "${dir}"`, () => {
       const id = underDirectoryLock(this.#place.home, () => {
         const free = this.#nextFreeId();
@@ -86,6 +89,23 @@ export class LayerQuota {
   usage(dir: string): ProjectUsage | undefined {
     const id = this.#ownId(dir);
     return id === undefined ? undefined : this.#attempt(`measure "${dir}"`, () => this.#quotas.usage(id));
+  }
+
+  /**
+   * Acts while a layer may use a little more: mounting makes directories in it, which a full layer would not allow. The
+   * limits are known all the time, so that the next call mends what a killed process left.
+   * @throws whatever `act` throws
+   */
+  async relaxed<T>(dir: string, act: () => Promise<T>): Promise<T> {
+    const id = this.#ownId(dir);
+    if (id === undefined) return await act();
+    const limits = this.#attempt(`measure "${dir}"`, () => this.#quotas.usage(id));
+    this.#attempt(`make room in "${dir}"`, () => this.#quotas.limit(id, limits, MOUNT_SLACK));
+    try {
+      return await act();
+    } finally {
+      this.#attempt(`limit the size of "${dir}"`, () => this.#quotas.limit(id, limits));
+    }
   }
 
   /** Gives the limits of a layer back that is about to be removed. Its id is free once its directory is gone. */
@@ -172,6 +192,10 @@ export function parseInodes(text: string): number {
   throw new StrataError("INVALID_ARGUMENT", `Cannot use ${JSON.stringify(text)} as a number of inodes; write digits`, {
     argument: "inodes",
   });
+}
+
+function isUnlimited({ bytes, inodes }: ProjectLimits): boolean {
+  return bytes === 0 && inodes === 0;
 }
 
 /** `undefined` for what is no directory, is gone, or lies on a file system without projects. */

@@ -60,19 +60,16 @@ export function requireUnused(driver: Pick<ProtoDriver, "exists">, id: CacheId):
 }
 
 /**
- * Refuses options of writable layers that nobody could honour.
- * @throws {StrataError} `NOT_SUPPORTED` for a quota, `INVALID_ARGUMENT` for an unknown option
+ * Refuses the options of writable layers for one that is not: its content is what it is.
+ * @throws {StrataError} `INVALID_ARGUMENT`
  */
-export function refuseStorageOptions(options: CreateOptions): void {
-  for (const name of Object.keys(options.storageOptions ?? {})) {
-    if (name.toLowerCase() === "size") {
-      throw new StrataError("NOT_SUPPORTED", 'Cannot use the storage option "size": quotas are not supported', {
-        feature: "quota",
-      });
-    }
-    throw new StrataError("INVALID_ARGUMENT", `Cannot use the storage option "${name}": it is unknown; leave it out`, {
-      argument: "storageOptions",
-    });
+export function refuseStorageOptions({ storageOptions = {} }: CreateOptions): void {
+  for (const name of Object.keys(storageOptions)) {
+    throw new StrataError(
+      "INVALID_ARGUMENT",
+      `Cannot use the storage option "${name}": only writable layers have any; leave it out`,
+      { argument: "storageOptions" },
+    );
   }
 }
 

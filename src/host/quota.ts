@@ -91,10 +91,11 @@ export class ProjectQuotas {
 
   /**
    * Sets what a project may use.
+   * @param slack how much more it may use until the next call; {@link ProjectQuotas.usage} gives the limits without
    * @throws {OsError} `EPERM` for all but root
    */
-  limit(id: number, limits: ProjectLimits): void {
-    writeDiskQuota(view, id, limits);
+  limit(id: number, limits: ProjectLimits, slack?: ProjectLimits): void {
+    writeDiskQuota(view, { ...limits, id }, slack);
     this.#call(Q_XSETQLIM, id);
   }
 

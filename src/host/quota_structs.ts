@@ -52,6 +52,7 @@ const PROJECT = 2;
 const ALL_LIMITS = 0xf;
 /** Limits are in these, whatever the file system's own blocks are. */
 const BASIC_BLOCK_BYTES = 512;
+const NO_SLACK: ProjectLimits = { bytes: 0, inodes: 0 };
 const PROJECTS_COUNTED = 1 << 4;
 const PROJECTS_ENFORCED = 1 << 5;
 
@@ -75,25 +76,34 @@ export function writeProjectId(view: DataView, id: number): void {
   view.setUint32(12, id, LITTLE_ENDIAN);
 }
 
-/** Writes a `struct fs_disk_quota` that sets a project's limits, soft and hard to the same. */
-export function writeDiskQuota(view: DataView, id: number, { bytes, inodes }: ProjectLimits): void {
-  // Rounded up: down, a limit below a block would be none.
-  const blocks = BigInt(Math.ceil(bytes / BASIC_BLOCK_BYTES));
+/**
+ * Writes a `struct fs_disk_quota` that sets a project's limits. The soft ones say what is wished, the hard ones what the
+ * kernel holds the project to.
+ * @param slack how much the hard limits are above the soft ones for now; absent: they are the same
+ */
+export function writeDiskQuota(
+  view: DataView,
+  limits: ProjectLimits & { readonly id: number },
+  slack = NO_SLACK,
+): void {
   for (let at = 0; at < DISK_QUOTA_BYTES; at += 8) view.setBigUint64(at, 0n, LITTLE_ENDIAN);
   view.setInt8(0, DISK_QUOTA_VERSION);
   view.setInt8(1, PROJECT);
   view.setUint16(2, ALL_LIMITS, LITTLE_ENDIAN);
-  view.setUint32(4, id, LITTLE_ENDIAN);
-  for (const at of [8, 16]) view.setBigUint64(at, blocks, LITTLE_ENDIAN);
-  for (const at of [24, 32]) view.setBigUint64(at, BigInt(inodes), LITTLE_ENDIAN);
+  view.setUint32(4, limits.id, LITTLE_ENDIAN);
+  const blocks = blocksOf(limits.bytes);
+  view.setBigUint64(8, blocks === 0n ? 0n : blocks + blocksOf(slack.bytes), LITTLE_ENDIAN);
+  view.setBigUint64(16, blocks, LITTLE_ENDIAN);
+  view.setBigUint64(24, BigInt(limits.inodes === 0 ? 0 : limits.inodes + slack.inodes), LITTLE_ENDIAN);
+  view.setBigUint64(32, BigInt(limits.inodes), LITTLE_ENDIAN);
 }
 
 /** Reads a `struct fs_disk_quota`. */
 export function readDiskQuota(view: DataView): ProjectUsage {
   const field = (at: number) => Number(view.getBigUint64(at, LITTLE_ENDIAN));
   return {
-    bytes: field(8) * BASIC_BLOCK_BYTES,
-    inodes: field(24),
+    bytes: field(16) * BASIC_BLOCK_BYTES,
+    inodes: field(32),
     bytesUsed: field(40) * BASIC_BLOCK_BYTES,
     inodesUsed: field(48),
   };
@@ -104,4 +114,9 @@ export function readQuotaState(view: DataView): QuotaState {
   const flags = view.getUint16(2, LITTLE_ENDIAN);
   if ((flags & PROJECTS_COUNTED) === 0) return "off";
   return (flags & PROJECTS_ENFORCED) === 0 ? "counted" : "enforced";
+}
+
+/** Rounded up: down, a limit below a block would be none. */
+function blocksOf(bytes: number): bigint {
+  return BigInt(Math.ceil(bytes / BASIC_BLOCK_BYTES));
 }

@@ -15,6 +15,7 @@ const LIMITS: ProjectLimits = { bytes: 1024, inodes: 0 };
 class FakeQuotas {
   readonly state: () => QuotaState;
   readonly limits = new Map<number, ProjectLimits>();
+  readonly slack = new Map<number, ProjectLimits | undefined>();
   /** Ids that something is charged to, beside the layers. */
   readonly charged = new Set<number>();
 
@@ -27,8 +28,9 @@ class FakeQuotas {
     return { ...limits, bytesUsed: 0, inodesUsed: this.charged.has(id) ? 1 : 0 };
   }
 
-  limit(id: number, limits: ProjectLimits): void {
-    this.limits.set(id, limits);
+  limit(id: number, { bytes, inodes }: ProjectLimits, slack?: ProjectLimits): void {
+    this.limits.set(id, { bytes, inodes });
+    this.slack.set(id, slack);
   }
 }
 
@@ -78,6 +80,18 @@ describe("LayerQuota's ids, on xfs", needsLoop("xfs"), () => {
     assert.equal(home.limited("c"), 501);
   });
 
+  it("may be passed a little while a layer is mounted, whatever becomes of that", async () => {
+    using home = begin();
+    home.limited("a");
+    const [id = 0] = home.quotas.limits.keys();
+    const during = () => Promise.resolve([home.quotas.usage(id).bytes, home.quotas.slack.get(id)?.bytes]);
+    assert.deepEqual(await home.quota.relaxed(`${home.path}/a`, during), [1024, 16 * 1024 * 1024]);
+    assert.equal(home.quotas.slack.get(id), undefined);
+    await assert.rejects(() => home.quota.relaxed(`${home.path}/a`, () => Promise.reject(new Error("no"))), /no/);
+    assert.equal(home.quotas.slack.get(id), undefined);
+    assert.equal(await home.quota.relaxed(home.path, () => Promise.resolve(1)), 1);
+  });
+
   it("leave layers without limits, the home and what is gone alone", () => {
     using home = begin();
     setProjectId(home.path, 500);
@@ -103,7 +117,7 @@ describe("LayerQuota where limits would not be kept", () => {
     assert.equal(quota.usage(dir.path), undefined);
     const nowhere = new LayerQuota({ home: "/proc", layers: "/proc" });
     assert.throws(
-      () => nowhere.require(),
+      () => nowhere.require(LIMITS),
       refusal(/type unknown \(0x9fa0\) has no project quotas; use xfs mounted with/),
     );
   });
@@ -115,16 +129,16 @@ describe("LayerQuota where limits would not be kept", () => {
     assert.throws(() => home.limited("a"), refusal(xfs));
     assert.equal(projectIdOf(`${home.path}/a`), 0);
     using counting = begin("counted");
-    assert.throws(() => counting.quota.require(), refusal(/counted there, but not enforced/));
+    assert.throws(() => counting.quota.require(LIMITS), refusal(/counted there, but not enforced/));
     using plain = mountLoop("xfs");
-    assert.throws(() => new LayerQuota({ home: plain.path, layers: plain.path }).require(), refusal(xfs));
+    assert.throws(() => new LayerQuota({ home: plain.path, layers: plain.path }).require(LIMITS), refusal(xfs));
   });
 
   it("says what ext4 lacks, also when it has quotas but no projects", needsLoop("ext4"), () => {
     using ext4 = mountLoop("ext4", { mkfs: ["-O", "^project,^quota"] });
     const place = { home: ext4.path, layers: ext4.path };
     const needed = /ext4 has project quotas when it is made with "-O quota,project" and mounted with "prjquota"/;
-    assert.throws(() => new LayerQuota(place).require(), refusal(needed));
+    assert.throws(() => new LayerQuota(place).require(LIMITS), refusal(needed));
     mkdirSync(`${ext4.path}/a`);
     assert.throws(
       () => new LayerQuota(place, new FakeQuotas("enforced")).limit(`${ext4.path}/a`, LIMITS),

@@ -21,17 +21,27 @@ describe("struct fsxattr", () => {
 describe("struct fs_disk_quota", () => {
   it("has version, kind, mask, id and four limits where the kernel reads them", () => {
     const view = new DataView(new ArrayBuffer(structs.DISK_QUOTA_BYTES));
-    structs.writeDiskQuota(view, 0x01020304, { bytes: 10 * 512, inodes: 7 });
+    structs.writeDiskQuota(view, { id: 0x01020304, bytes: 10 * 512, inodes: 7 });
     const word = (hex: string) => hex.padEnd(16, "0");
     const limits = word("0a") + word("0a") + word("07") + word("07");
     assert.equal(hex(view), "01020f00" + "04030201" + limits + "00".repeat(112 - 40));
+  });
+
+  it("raises the hard limits by a slack, reads the soft ones, and leaves no limit what it is", () => {
+    const view = new DataView(new ArrayBuffer(structs.DISK_QUOTA_BYTES));
+    const field = (at: number) => Number(view.getBigUint64(at, true));
+    structs.writeDiskQuota(view, { id: 1, bytes: 10 * 512, inodes: 7 }, { bytes: 512, inodes: 2 });
+    assert.deepEqual([8, 16, 24, 32].map(field), [11, 10, 9, 7]);
+    assert.deepEqual(structs.readDiskQuota(view), { bytes: 10 * 512, inodes: 7, bytesUsed: 0, inodesUsed: 0 });
+    structs.writeDiskQuota(view, { id: 1, bytes: 0, inodes: 0 }, { bytes: 512, inodes: 2 });
+    assert.deepEqual([8, 16, 24, 32].map(field), [0, 0, 0, 0]);
   });
 
   it("overwrites what was there, rounds bytes up, and reads back", () => {
     const sizes = fc.record({ bytes: fc.nat({ max: 2 ** 31 }), inodes: fc.nat({ max: 2 ** 31 }) });
     fc.assert(fc.property(fc.nat({ max: 2 ** 31 }), sizes, (id, limits) => {
       const view = new DataView(new Uint8Array(structs.DISK_QUOTA_BYTES).fill(0xff).buffer);
-      structs.writeDiskQuota(view, id, limits);
+      structs.writeDiskQuota(view, { ...limits, id });
       const read = structs.readDiskQuota(view);
       assert.deepEqual(read, {
         bytes: Math.ceil(limits.bytes / 512) * 512,

@@ -10,9 +10,12 @@
  *
  * @module
  */
+import { parseByteSize } from "../../core/byte_size.ts";
 import { StrataError } from "../../core/errors.ts";
+import type { ProjectLimits } from "../../host/quota_structs.ts";
 import { type ChownErrors, parseChownErrors } from "../ownership.ts";
 import type { MarkSpace } from "./whiteouts.ts";
+import { parseInodes, UNLIMITED } from "../quota.ts";
 
 /** Bytes of a mount's options: the smallest page of any Linux, less the NUL that ends them. */
 export const MOUNT_DATA_BYTES_MAX = 4095;
@@ -22,6 +25,8 @@ export const LOWERS_MAX = 500;
 /** What the user asked of all mounts of this driver. */
 export interface OverlayOptions {
   readonly mountOptions: readonly string[];
+  /** What a writable layer may use that asks for nothing else. */
+  readonly limits?: ProjectLimits;
   /** Absent: as this process's user namespace suggests. */
   readonly chownErrors?: ChownErrors;
 }
@@ -59,19 +64,21 @@ const RESERVED = new Set([
 ]);
 /** One option, with what could end it or quote it left out. */
 const MOUNT_OPTION = /^[A-Za-z_][A-Za-z0-9_-]*(=[A-Za-z0-9_./:@+-]+)?$/;
-const OPTION_NAMES = '"overlay2.mountopt", "overlay2.override_kernel_check" and "overlay2.ignore_chown_errors"';
+const OPTION_NAMES =
+  '"overlay2.mountopt", "overlay2.size", "overlay2.inodes", "overlay2.override_kernel_check" and "overlay2.ignore_chown_errors"';
 /** How containers/storage begins the names. */
 const OTHER_PREFIX = /^(?:overlay)?\./;
 /** A security context: printable, without what would end or change a quoted value. */
 const LABEL = /^[ !#-[\]-~]+$/;
 
 /**
- * The driver's options: `overlay2.mountopt`, a comma-separated list for every mount, and `overlay2.ignore_chown_errors`;
- * they may begin with `overlay.` or `.` as well.
- * @throws {StrataError} `INVALID_ARGUMENT` for an unknown option, `NOT_SUPPORTED` for a quota
+ * The driver's options: `overlay2.mountopt`, a comma-separated list for every mount, `overlay2.size` and
+ * `overlay2.inodes`, the limits of writable layers, and `overlay2.ignore_chown_errors`; they may begin with `overlay.` or `.` as well.
+ * @throws {StrataError} `INVALID_ARGUMENT` for an unknown option
  */
 export function parseOverlayOptions(options: Readonly<Record<string, string>>): OverlayOptions {
   let mountOptions: readonly string[] = [];
+  let limits: ProjectLimits | undefined;
   let chownErrors: ChownErrors | undefined;
   for (const [name, value] of Object.entries(options)) {
     switch (name.toLowerCase().replace(OTHER_PREFIX, "overlay2.")) {
@@ -85,11 +92,11 @@ export function parseOverlayOptions(options: Readonly<Record<string, string>>): 
         chownErrors = parseChownErrors(name, value);
         break;
       case "overlay2.size":
-        throw new StrataError(
-          "NOT_SUPPORTED",
-          'Cannot use the option "overlay2.size": project quotas are not supported; limit the size by a file system of its own',
-          { feature: "quota" },
-        );
+        limits = { ...UNLIMITED, ...limits, bytes: parseByteSize(value) };
+        break;
+      case "overlay2.inodes":
+        limits = { ...UNLIMITED, ...limits, inodes: parseInodes(value) };
+        break;
       default:
         throw new StrataError(
           "INVALID_ARGUMENT",
@@ -98,7 +105,11 @@ export function parseOverlayOptions(options: Readonly<Record<string, string>>): 
         );
     }
   }
-  return { mountOptions, ...(chownErrors === undefined ? {} : { chownErrors }) };
+  return {
+    mountOptions,
+    ...(limits === undefined ? {} : { limits }),
+    ...(chownErrors === undefined ? {} : { chownErrors }),
+  };
 }
 
 /**

@@ -19,6 +19,7 @@ import {
 } from "../../host/files.ts";
 import { fileSystemOf } from "../../host/fs_info.ts";
 import { mayMount } from "../../host/mount_right.ts";
+import type { ProjectLimits } from "../../host/quota_structs.ts";
 import { RootedDir } from "../../host/rooted_dir.ts";
 import type { Change } from "../../changeset/change.ts";
 import { compareTrees, compareUpper } from "../../changeset/compare.ts";
@@ -42,6 +43,7 @@ import type {
 import { copyRootMetadata, findLayers, makeDirectory } from "../layer_directory.ts";
 import { unmountBelow } from "../mounting.ts";
 import { ownershipHere } from "../ownership.ts";
+import { LayerQuota, parseLimits, UNLIMITED } from "../quota.ts";
 import { attempt, refuseStorageOptions, requireAbsent, requireLayer } from "../requests.ts";
 import { OverlayFiles } from "./diff_files.ts";
 import { copyDiff } from "./template.ts";
@@ -92,10 +94,12 @@ export class OverlayDriver implements Driver {
   readonly #mounts: OverlayMounts;
   readonly #marks: MarkSpace = currentMarks();
   readonly #dialect: WhiteoutDialect = overlayDialect(this.#marks);
+  readonly #quota: LayerQuota;
+  readonly #limits: ProjectLimits;
 
   /**
-   * Opens a home, making it when there is none. Nothing is probed.
-   * @throws {StrataError} `INVALID_ARGUMENT` for options it does not have
+   * Opens a home, making it when there is none. Nothing is probed but quotas, when there is an option for them.
+   * @throws {StrataError} `INVALID_ARGUMENT` for options it does not have, `NOT_SUPPORTED` for limits that nothing keeps
    */
   constructor(spec: DriverSpec) {
     this.spec = spec;
@@ -106,6 +110,9 @@ export class OverlayDriver implements Driver {
       return realPath(spec.home);
     });
     this.#mounts = new OverlayMounts(this.#home, options);
+    this.#quota = new LayerQuota({ home: this.#home, layers: this.#home });
+    this.#limits = options.limits ?? UNLIMITED;
+    this.#quota.require(this.#limits);
     this.capabilities = {
       mounts: mayMount() ? "yes" : "no",
       readOnlyMounts: "enforced",
@@ -186,12 +193,14 @@ export class OverlayDriver implements Driver {
 
   /** The parent becomes read-only; the new layer does when it is a parent itself. */
   create(id: CacheId, parent: CacheId | undefined, options: CreateOptions = {}): void {
-    this.createReadWrite(id, parent, options);
+    refuseStorageOptions(options);
+    this.#make(id, parent, UNLIMITED);
   }
 
-  createFromTemplate(id: CacheId, { template, parent, ...options }: TemplateOptions): void {
+  createFromTemplate(id: CacheId, { template, parent, access, ...options }: TemplateOptions): void {
     const from = requireLayer(this.locate(template));
-    this.createReadWrite(id, parent, options);
+    if (access === "writable") this.createReadWrite(id, parent, options);
+    else this.create(id, parent, options);
     try {
       copyDiff(from.dir, this.locate(id).dir, options);
     } catch (error) {
@@ -201,20 +210,7 @@ export class OverlayDriver implements Driver {
   }
 
   createReadWrite(id: CacheId, parent: CacheId | undefined, options: CreateOptions = {}): void {
-    refuseStorageOptions(options);
-    requireAbsent(this.locate(id));
-    const below = this.#stackOf(parent);
-    const { dir } = this.locate(id);
-    try {
-      writeLayerFiles(dir, { lowers: lowersOn(below), link: randomLinkName() });
-      makeDirectory(`${dir}/diff`, DIFF_MODE);
-      this.#inheritRoot(id, below);
-      this.#nameLayer(id);
-    } catch (error) {
-      removeTreeAt(dir);
-      throw fromOsError(error, `create writable layer ${id}`);
-    }
-    if (below[0] !== undefined && !isCommitted(below[0].dir)) markCommitted(below[0].dir);
+    this.#make(id, parent, parseLimits(options.storageOptions ?? {}, this.#limits));
   }
 
   treeOf(id: CacheId, access: "writable" | "read-only"): LayerTree {
@@ -222,7 +218,8 @@ export class OverlayDriver implements Driver {
   }
 
   async get(id: CacheId, options: GetOptions = {}): Promise<string> {
-    return await this.#mounts.get(requireLayer(this.locate(id)), options);
+    const layer = requireLayer(this.locate(id));
+    return await this.#quota.relaxed(layer.dir, () => this.#mounts.get(layer, options));
   }
 
   async put(id: CacheId): Promise<void> {
@@ -243,6 +240,7 @@ export class OverlayDriver implements Driver {
     const { dir } = this.locate(id);
     if (!pathExists(dir)) return;
     await unmountBelow(dir);
+    this.#quota.free(dir);
     attempt(`remove layer ${id}`, () => this.#discard(id));
   }
 
@@ -310,8 +308,27 @@ export class OverlayDriver implements Driver {
     await this.#mounts.putAll();
   }
 
+  #make(id: CacheId, parent: CacheId | undefined, limits: ProjectLimits): void {
+    requireAbsent(this.locate(id));
+    const below = this.#stackOf(parent);
+    const { dir } = this.locate(id);
+    try {
+      const whenMade = () => this.#quota.limit(dir, limits);
+      writeLayerFiles(dir, { lowers: lowersOn(below), link: randomLinkName(), whenMade });
+      makeDirectory(`${dir}/diff`, DIFF_MODE);
+      this.#inheritRoot(id, below);
+      this.#nameLayer(id);
+    } catch (error) {
+      this.#quota.free(dir);
+      removeTreeAt(dir);
+      throw fromOsError(error, `create layer ${id}`);
+    }
+    if (below[0] !== undefined && !isCommitted(below[0].dir)) markCommitted(below[0].dir);
+  }
+
   #discard(id: CacheId): void {
     const { dir } = this.locate(id);
+    this.#quota.free(dir);
     const link = findLinkName(dir);
     if (link !== undefined) removeTreeAt(`${this.#home}/${LINKS}/${link}`);
     removeTreeAt(dir);

@@ -74,12 +74,18 @@ export function lowersOn(
   return parents.map(({ dir }) => lowerOf(readLinkName(dir)));
 }
 
+/** What {@link writeLayerFiles} writes. */
+export interface LayerFiles {
+  readonly lowers: readonly string[];
+  readonly link: LinkName;
+  /** Called when there is nothing but the directory. */
+  readonly whenMade?: () => void;
+}
+
 /** Makes a layer's directory with all but its `diff`. */
-export function writeLayerFiles(
-  dir: string,
-  { lowers, link }: { readonly lowers: readonly string[]; readonly link: LinkName },
-): void {
+export function writeLayerFiles(dir: string, { lowers, link, whenMade }: LayerFiles): void {
   makeDirectory(dir, LAYER_MODE);
+  whenMade?.();
   writeLinkName(dir, link);
   if (lowers.length === 0) return;
   makeDirectory(`${dir}/work`, WORK_MODE);

@@ -4,30 +4,48 @@
  *
  * @module
  */
+import { parseByteSize } from "../../core/byte_size.ts";
 import { StrataError } from "../../core/errors.ts";
+import type { ProjectLimits } from "../../host/quota_structs.ts";
 import { type ChownErrors, parseChownErrors } from "../ownership.ts";
+import { parseInodes, UNLIMITED } from "../quota.ts";
 
 /** What the user asked of this driver. */
 export interface VfsOptions {
+  /** What a writable layer may use that asks for nothing else. */
+  readonly limits?: ProjectLimits;
   /** Absent: as this process's user namespace suggests. */
   readonly chownErrors?: ChownErrors;
 }
 
 /**
- * The driver's options: `vfs.ignore_chown_errors`.
+ * The driver's options: `vfs.size` and `vfs.inodes`, which Docker writes without `vfs.`, and `vfs.ignore_chown_errors`.
  * @throws {StrataError} `INVALID_ARGUMENT` for an unknown option
  */
 export function parseVfsOptions(options: Readonly<Record<string, string>>): VfsOptions {
   let chownErrors: ChownErrors | undefined;
+  let limits: ProjectLimits | undefined;
   for (const [name, value] of Object.entries(options)) {
-    if (name.toLowerCase() !== "vfs.ignore_chown_errors") {
-      throw new StrataError(
-        "INVALID_ARGUMENT",
-        `Cannot use the option "${name}": driver "vfs" has no such option; it has "vfs.ignore_chown_errors"`,
-        { argument: "options" },
-      );
+    switch (name.toLowerCase()) {
+      case "vfs.ignore_chown_errors":
+        chownErrors = parseChownErrors(name, value);
+        break;
+      case "size":
+      case "vfs.size":
+        limits = { ...UNLIMITED, ...limits, bytes: parseByteSize(value) };
+        break;
+      case "inodes":
+      case "vfs.inodes":
+        limits = { ...UNLIMITED, ...limits, inodes: parseInodes(value) };
+        break;
+      default:
+        throw new StrataError(
+          "INVALID_ARGUMENT",
+          `Cannot use the option "${name}": driver "vfs" has no such option; it has "vfs.size", "vfs.inodes" and ` +
+            '"vfs.ignore_chown_errors"',
+          { argument: "options" },
+        );
     }
-    chownErrors = parseChownErrors(name, value);
   }
-  return chownErrors === undefined ? {} : { chownErrors };
+  return { ...(limits === undefined ? {} : { limits }), ...(chownErrors === undefined ? {} : { chownErrors }) };
 }

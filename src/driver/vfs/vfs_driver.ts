@@ -19,6 +19,7 @@ import { syncDir } from "../../host/durable.ts";
 import { fromOsError } from "../../host/errno.ts";
 import { ensureDir, exchangePaths, pathExists, realPath, removeTreeAt, renamePath } from "../../host/files.ts";
 import { fileSystemOf } from "../../host/fs_info.ts";
+import type { ProjectLimits } from "../../host/quota_structs.ts";
 import { RootedDir } from "../../host/rooted_dir.ts";
 import type { Change } from "../../changeset/change.ts";
 import { compareTrees } from "../../changeset/compare.ts";
@@ -43,6 +44,7 @@ import type {
 import { findLayers, makeDirectory } from "../layer_directory.ts";
 import { unmountBelow } from "../mounting.ts";
 import { ownershipHere } from "../ownership.ts";
+import { LayerQuota, parseLimits, UNLIMITED } from "../quota.ts";
 import { attempt, refuseStorageOptions, requireAbsent, requireLayer, topOf } from "../requests.ts";
 import { readBaseline, removeBaseline, writeBaseline } from "./baseline.ts";
 import { parseVfsOptions } from "./options.ts";
@@ -65,18 +67,23 @@ export class VfsDriver implements Driver {
   readonly spec: DriverSpec;
   readonly capabilities: DriverCapabilities;
   readonly #home: string;
+  readonly #quota: LayerQuota;
+  readonly #limits: ProjectLimits;
 
   /**
    * Opens a home, making it when there is none.
-   * @throws {StrataError} `INVALID_ARGUMENT` for options it does not have
+   * @throws {StrataError} `INVALID_ARGUMENT` for options it does not have, `NOT_SUPPORTED` for limits that nothing keeps
    */
   constructor(spec: DriverSpec) {
-    const { chownErrors } = parseVfsOptions(spec.options);
+    const { chownErrors, limits = UNLIMITED } = parseVfsOptions(spec.options);
     this.spec = spec;
     this.#home = attempt(`open the driver's home "${spec.home}"`, () => {
       ensureDir(spec.home, HOME_MODE);
       return realPath(spec.home);
     });
+    this.#quota = new LayerQuota({ home: this.#home, layers: `${this.#home}/dir` });
+    this.#limits = limits;
+    this.#quota.require(limits);
     this.capabilities = {
       mounts: "yes",
       readOnlyMounts: "trusted",
@@ -141,28 +148,20 @@ export class VfsDriver implements Driver {
   }
 
   create(id: CacheId, parent: CacheId | undefined, options: CreateOptions = {}): void {
-    this.createReadWrite(id, parent, options);
+    refuseStorageOptions(options);
+    this.#make(id, parent, { ...options, limits: UNLIMITED });
   }
 
   /** A layer is its whole tree, so the parent does not matter. */
-  createFromTemplate(id: CacheId, { template, ...options }: TemplateOptions): void {
-    this.createReadWrite(id, template, options);
+  createFromTemplate(id: CacheId, { template, access, parent: _, ...options }: TemplateOptions): void {
+    if (access === "writable") this.createReadWrite(id, template, options);
+    else this.create(id, template, options);
   }
 
+  /** The limits count the whole tree, the copied one included. */
   createReadWrite(id: CacheId, parent: CacheId | undefined, options: CreateOptions = {}): void {
-    refuseStorageOptions(options);
-    requireAbsent(this.locate(id));
-    const { dir } = this.locate(id);
-    const below = parent === undefined ? undefined : requireLayer(this.locate(parent));
-    try {
-      this.#prepare();
-      if (below === undefined) return makeDirectory(dir, LAYER_MODE);
-      this.#copyLayer(below, dir, options);
-      writeBaseline(this.#baselineOf(id), below.cacheId);
-    } catch (error) {
-      removeTreeAt(dir);
-      throw fromOsError(error, `create writable layer ${id}`);
-    }
+    const limits = parseLimits(options.storageOptions ?? {}, this.#limits);
+    this.#make(id, parent, { ...options, limits });
   }
 
   treeOf(id: CacheId): LayerTree {
@@ -190,6 +189,7 @@ export class VfsDriver implements Driver {
   async remove(id: CacheId): Promise<void> {
     const { dir } = this.locate(id);
     await unmountBelow(dir);
+    this.#quota.free(dir);
     attempt(`remove layer ${id}`, () => {
       removeBaseline(this.#baselineOf(id));
       removeTreeAt(dir);
@@ -261,6 +261,24 @@ export class VfsDriver implements Driver {
     for (const name of ["dir", "baselines"]) ensureDir(`${this.#home}/${name}`, HOME_MODE);
   }
 
+  #make(id: CacheId, parent: CacheId | undefined, options: MakeOptions): void {
+    requireAbsent(this.locate(id));
+    const { dir } = this.locate(id);
+    const below = parent === undefined ? undefined : requireLayer(this.locate(parent));
+    try {
+      this.#prepare();
+      makeDirectory(dir, LAYER_MODE);
+      this.#quota.limit(dir, options.limits);
+      if (below === undefined) return;
+      this.#copyLayer(below, dir, options);
+      writeBaseline(this.#baselineOf(id), below.cacheId);
+    } catch (error) {
+      this.#quota.free(dir);
+      removeTreeAt(dir);
+      throw fromOsError(error, `create layer ${id}`);
+    }
+  }
+
   /** Turns the bare tree into a whole one; returns where it is. */
   #sealTree({ staging, changeset, parents }: SealRequest): string {
     const dir = `${staging}/layer`;
@@ -270,6 +288,7 @@ export class VfsDriver implements Driver {
       renamePath(bare, dir, { replace: "never" });
       return dir;
     }
+    makeDirectory(dir, LAYER_MODE);
     this.#copyLayer(parent, dir);
     using tree = RootedDir.open(bare);
     using into = RootedDir.open(dir);
@@ -278,7 +297,6 @@ export class VfsDriver implements Driver {
   }
 
   #copyLayer(from: LayerLocation, dir: string, { onEntry = () => {} }: Pick<CreateOptions, "onEntry"> = {}): void {
-    makeDirectory(dir, LAYER_MODE);
     using source = this.openTree(from);
     using target = RootedDir.open(dir);
     // Owners that could not be set are not in the tree that is copied.
@@ -289,4 +307,8 @@ export class VfsDriver implements Driver {
   #baselineOf(id: CacheId): string {
     return `${this.#home}/baselines/${id}`;
   }
+}
+
+interface MakeOptions extends Pick<CreateOptions, "onEntry"> {
+  readonly limits: ProjectLimits;
 }

@@ -36,8 +36,14 @@ describe("parseOverlayOptions()", () => {
     assert.deepEqual(parseOverlayOptions({ "overlay2.override_kernel_check": "true" }), { mountOptions: [] });
   });
 
-  it("refuses a quota, and what it does not know", () => {
-    assert.throws(() => parseOverlayOptions({ "overlay2.size": "10G" }), (error) => hasCode(error, "NOT_SUPPORTED"));
+  it("takes limits of writable layers", () => {
+    const { limits } = parseOverlayOptions({ "overlay2.size": "10G", "Overlay2.Inodes": "1000" });
+    assert.deepEqual(limits, { bytes: 10 * 2 ** 30, inodes: 1000 });
+    assert.deepEqual(parseOverlayOptions({ "overlay.size": "0" }).limits, { bytes: 0, inodes: 0 });
+  });
+
+  it("refuses sizes that are none, and what it does not know", () => {
+    assert.throws(() => parseOverlayOptions({ "overlay2.size": "10X" }), (error) => hasCode(error, "INVALID_ARGUMENT"));
     assert.throws(() => parseOverlayOptions({ "vfs.size": "10G" }), (error) => {
       return hasCode(error, "INVALID_ARGUMENT") && error.message.includes("overlay2.mountopt");
     });
