@@ -41,6 +41,11 @@ export interface CompareUpperRequest {
   readonly now: TreeView;
   /** The lower directories. */
   readonly before: TreeView;
+  /**
+   * Whether a file of the upper is a copy of the one below. Given where making copies changes the root's time, which then
+   * counts only where a name in the root came, went, or was given to another object.
+   */
+  readonly isCopy?: (path: LayerPath) => boolean;
 }
 
 /**
@@ -64,7 +69,7 @@ export function compareTrees(request: CompareRequest): Change[] {
  * @throws {StrataError} when a tree cannot be read
  */
 export function compareUpper(request: CompareUpperRequest): Change[] {
-  const { upper, dialect, now, before } = request;
+  const { upper, dialect, now, before, isCopy } = request;
   const cutOff = new Set<LayerPath>();
   const namesIn = (path: LayerPath): Iterable<ByteString> => {
     // The kernel does not ask whether the root is opaque.
@@ -72,13 +77,21 @@ export function compareUpper(request: CompareUpperRequest): Change[] {
     cutOff.add(path);
     return namesOfBoth(request, path);
   };
-  return new Comparison({ now, before, contentsSince: BEGINNING, namesIn }).run();
+  const isOther = isCopy && ((path: LayerPath): boolean => {
+    const type = now.stat(path)?.type;
+    if (type !== before.stat(path)?.type) return true;
+    if (type === "dir") return dialect.isOpaque(upper, path);
+    return type === "symlink" ? now.readlink(path) !== before.readlink(path) : !isCopy(path);
+  });
+  return new Comparison({ now, before, contentsSince: BEGINNING, namesIn, isOther }).run();
 }
 
 interface ComparisonPlan {
   readonly now: TreeView;
   readonly before: TreeView | undefined;
   readonly contentsSince: Timespec | undefined;
+  /** Whether an object that both trees have took the other's place. Absent: the root's time tells. */
+  readonly isOther?: ((path: LayerPath) => boolean) | undefined;
   /** The names to be compared in a directory that both trees have; names in neither tree do no harm. */
   namesIn(path: LayerPath): Iterable<ByteString>;
 }
@@ -117,9 +130,19 @@ class Comparison {
     const root = now.stat(ROOT);
     const rootBefore = before?.stat(ROOT);
     if (root === undefined) return;
-    if (rootBefore === undefined || this.#differs(ROOT, root, rootBefore)) this.#modified(ROOT);
-    if (rootBefore === undefined) this.#addChildren(ROOT);
-    else this.#children(ROOT);
+    if (rootBefore === undefined) {
+      this.#modified(ROOT);
+      return this.#addChildren(ROOT);
+    }
+    this.#children(ROOT);
+    const isOld = this.#plan.isOther !== undefined && !this.#hasOtherNames(this.#plan.isOther);
+    if (this.#differs(ROOT, isOld ? { ...root, mtime: rootBefore.mtime } : root, rootBefore)) this.#modified(ROOT);
+  }
+
+  #hasOtherNames(isOther: (path: LayerPath) => boolean): boolean {
+    return Array.from(this.#kinds).some(([path, kind]) => {
+      return parentOf(path) === ROOT && (kind !== "modify" || isOther(path));
+    });
   }
 
   #children(dir: LayerPath): void {

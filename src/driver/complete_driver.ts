@@ -42,10 +42,35 @@ import type {
   StatusRow,
   TemplateOptions,
 } from "./proto_driver.ts";
-import { attempt, removeTree, requireMade, requireUnused, topOf } from "./requests.ts";
+import {
+  attempt,
+  refuseStorageOptions,
+  removeTree,
+  requireKnownStorageOptions,
+  requireMade,
+  requireUnused,
+  topOf,
+} from "./requests.ts";
 
 /** A proto driver, and what else its author has written. */
-export type DriverParts = ProtoDriver & Partial<DiffDriver & DiffGetterDriver & LayerIdMapUpdater & LayerUpkeep>;
+export type DriverParts =
+  & ProtoDriver
+  & Partial<DiffDriver & DiffGetterDriver & LayerIdMapUpdater & LayerUpkeep & LayerRenamer & StorageOptions>;
+
+/** Gives layers other names. */
+export interface LayerRenamer {
+  /**
+   * Gives a layer a name that no other has, in one step. With it, layers appear under their names when they are published;
+   * without it, from when they are sealed, and a damaged layer is replaced by a copy.
+   */
+  rename(from: CacheId, to: CacheId): Awaitable<void>;
+}
+
+/** Options of writable layers. */
+export interface StorageOptions {
+  /** Their names. Others are refused before the driver sees them; without this, all are. */
+  readonly storageOptionNames: readonly string[];
+}
 
 /** Makes what the proto driver has not. */
 export function completeDriver(proto: DriverParts): Driver {
@@ -62,7 +87,12 @@ class CompletedDriver implements Driver {
 
   constructor(proto: DriverParts) {
     this.spec = proto.spec;
-    this.capabilities = proto.capabilities;
+    this.capabilities = {
+      ...proto.capabilities,
+      // The driver is not told when a layer is complete, so that `get` may give it writable.
+      readOnlyMounts: "trusted",
+      ...(proto.rename === undefined ? { publishing: "in place" } : {}),
+    };
     this.#proto = proto;
     this.#diffs = naiveDiffDriver(this);
     this.#idMaps = naiveLayerIdMapUpdater(this);
@@ -70,10 +100,12 @@ class CompletedDriver implements Driver {
   }
 
   async create(id: CacheId, parent: CacheId | undefined, options: CreateOptions = {}): Promise<void> {
+    refuseStorageOptions(options);
     await this.#make(id, [parent], () => this.#proto.create(id, parent, options));
   }
 
   async createReadWrite(id: CacheId, parent: CacheId | undefined, options: CreateOptions = {}): Promise<void> {
+    requireKnownStorageOptions(options, this.#proto.storageOptionNames ?? []);
     await this.#make(id, [parent], () => this.#proto.createReadWrite(id, parent, options));
   }
 
@@ -176,9 +208,9 @@ class CompletedDriver implements Driver {
     return [];
   }
 
-  /** A layer that is made again is made under another name, since the damaged one may still be in use. */
+  /** Under another name where that can be changed; and where a damaged layer has the name, which may be in use. */
   async seal({ staging, cacheId, changeset, parents }: SealRequest): Promise<SealedLayer> {
-    const stagedAs = this.exists(cacheId) ? randomCacheId() : cacheId;
+    const stagedAs = this.#proto.rename !== undefined || this.exists(cacheId) ? randomCacheId() : cacheId;
     const [parent] = parents;
     await this.create(stagedAs, parent && nameOf(parent));
     try {
@@ -211,7 +243,7 @@ class CompletedDriver implements Driver {
     await this.#move({ from: nameOf(sealed), to: cacheId, parent: undefined });
   }
 
-  /** Not in one step: a proto driver cannot rename. What a crash leaves is a layer that is missing, which was damaged. */
+  /** Not in one step. What a crash leaves is a layer that is missing, which was damaged. */
   async replace(sealed: SealedLayer): Promise<void> {
     const { cacheId } = sealed;
     if (nameOf(sealed) === cacheId) return;
@@ -269,8 +301,11 @@ class CompletedDriver implements Driver {
   }
 
   async #move(route: CopyRoute): Promise<void> {
+    const { from, to } = route;
+    const { rename } = this.#proto;
+    if (rename !== undefined) return await translated(`publish layer ${to}`, () => rename.call(this.#proto, from, to));
     await this.#copy(route);
-    await this.remove(route.from);
+    await this.remove(from);
   }
 
   async #copy({ from, to, parent }: CopyRoute): Promise<void> {

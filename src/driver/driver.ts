@@ -7,18 +7,21 @@
  *
  * - {@link ProtoDriver}: trees by id, mounted and unmounted
  * - {@link DiffDriver}, {@link DiffGetterDriver}: what differs between layers
+ * - {@link LayerIdMapUpdater}: owners mapped, for containers with ids of their own
  * - {@link LayerSealer}, {@link LayerUpkeep}: what the layer store needs beside
  *
  * @module
  */
 import type { CacheId } from "../core/ids.ts";
 import type { DiffDriver, DiffGetterDriver } from "./diff_driver.ts";
+import type { LayerIdMapUpdater } from "./layer_id_maps.ts";
 import type { LayerLocation, LayerSealer } from "./layer_sealer.ts";
 import type { LayerUpkeep } from "./layer_upkeep.ts";
 import type { ProtoDriver } from "./proto_driver.ts";
 
 /** Keeps layers and mounts stacks of them: all that the layer store works with. */
-export interface Driver extends ProtoDriver, Pick<DiffDriver, "changes">, DiffGetterDriver, LayerSealer, LayerUpkeep {}
+export interface Driver
+  extends ProtoDriver, Pick<DiffDriver, "changes">, DiffGetterDriver, LayerIdMapUpdater, LayerSealer, LayerUpkeep {}
 
 /** A layer in the driver's home and the stack below it, top first. */
 export function stackOf(

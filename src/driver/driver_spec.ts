@@ -41,4 +41,10 @@ export interface DriverCapabilities {
    * those the store rebuilds the tar from its tar-split.
    */
   readonly reproducesExactDiffs: "yes" | "no";
+  /** Bytes of the longest name of a layer below that a writable layer can remove. Absent: as many as a name can have. */
+  readonly removableNameBytesMax?: number;
+  /** `filled`: a sparse file of a layer below loses its holes when a writable layer changes it. Absent: it keeps them. */
+  readonly holes?: "filled";
+  /** `in place`: the home has layers from when they are sealed. Absent: from when they are published. */
+  readonly publishing?: "in place";
 }

@@ -6,11 +6,13 @@
  */
 import { basename, dirname } from "node:path";
 import { fromText } from "../core/bytes.ts";
+import { type IdShift, shiftOwner } from "../core/id_map.ts";
 import { parseLayerPath, ROOT } from "../core/layer_path.ts";
 import { isCacheId } from "../core/ids.ts";
 import { isOsError } from "../host/errno.ts";
 import { listNames, statPath } from "../host/files.ts";
 import { RootedDir } from "../host/rooted_dir.ts";
+import { shiftXattr } from "../changeset/owner_xattrs.ts";
 import type { TreeView } from "../changeset/tree_view.ts";
 import type { FoundLayer } from "./proto_driver.ts";
 
@@ -47,12 +49,16 @@ export function removeMountPoint(path: string): void {
   }
 }
 
-/** Gives a root directory, which no entry of a tree describes, the owner, mode, attributes and times of another's. */
-export function copyRootMetadata(from: TreeView, to: RootedDir): void {
+/**
+ * Gives a root directory, which no entry of a tree describes, the owner, mode, attributes and times of another's.
+ * @param shift from the ids that the view shows to those of the directory
+ */
+export function copyRootMetadata(from: TreeView, to: RootedDir, { shift }: { readonly shift: IdShift }): void {
   const stat = from.stat(ROOT);
   if (stat === undefined) return;
-  to.setOwner(ROOT, stat.uid, stat.gid);
+  const { uid, gid } = shiftOwner(shift, stat);
+  to.setOwner(ROOT, uid, gid);
   to.setMode(ROOT, stat.mode);
-  for (const [name, value] of from.xattrs(ROOT)) to.setXattr(ROOT, name, value);
+  for (const [name, value] of from.xattrs(ROOT)) to.setXattr(ROOT, name, shiftXattr(name, value, shift));
   to.setTimes(ROOT, { atime: stat.atime, mtime: stat.mtime });
 }

@@ -57,7 +57,11 @@ export class LayerTrees {
     const get = async (): Promise<void> => void await this.#proto.get(id, options);
     await this.#mounts.get(path, { whenFirst: get });
     const put = (): Promise<void> => this.#proto.put(id);
-    return { path, release: async () => void await this.#mounts.put(path, { whenLast: put }) };
+    return {
+      path,
+      // Who used it before may have unmounted it meanwhile; the handle still works.
+      release: async () => void (this.#mounts.count(path) > 0 && await this.#mounts.put(path, { whenLast: put })),
+    };
   }
 }
 

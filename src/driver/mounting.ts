@@ -6,8 +6,8 @@
  * @module
  */
 import { StrataError } from "../core/errors.ts";
-import { runCommand } from "../host/command.ts";
-import { mountAt, mountsBelow } from "../host/mount_table.ts";
+import { findProgram, runCommand } from "../host/command.ts";
+import { mountAt, type MountPoint, mountsBelow } from "../host/mount_table.ts";
 
 /** One mount. Paths are relative to `cwd` and do not begin with a dash. */
 export interface MountRequest {
@@ -24,6 +24,10 @@ const TIMEOUT_MS = 60_000;
 const CLASSIC_MOUNT = { LIBMOUNT_FORCE_MOUNT2: "always" };
 /** Mounts of one place upon each other. More are no accident any more. */
 const STACKED_MAX = 16;
+/** Whoever mounted by FUSE without being root may unmount by these only, which are setuid root. */
+const FUSE_WAYS = [["fusermount3", "-u"], ["fusermount", "-u"]] as const;
+/** The second is for what is busy. */
+const UNMOUNT_WAYS = [["umount"], ["umount", "-l"]] as const;
 
 /**
  * Mounts. No helper program of the file system's is run.
@@ -49,12 +53,11 @@ export async function mount(request: MountRequest): Promise<void> {
  * @throws {StrataError} `IO` when it stays mounted
  */
 export async function unmount(path: string): Promise<void> {
-  for (let tries = 0; mountAt(path) !== undefined; tries++) {
-    const plain = await runCommand("umount", ["--", path], { timeoutMs: TIMEOUT_MS });
-    if (plain.code === 0) continue;
-    const lazy = await runCommand("umount", ["-l", "--", path], { timeoutMs: TIMEOUT_MS });
-    if (lazy.code === 0 && tries < STACKED_MAX) continue;
-    throw new StrataError("IO", `Cannot unmount "${path}": ${firstLine(lazy.stderr)}; end what uses it`, {
+  let tries = 0;
+  for (let mounted = mountAt(path); mounted !== undefined; mounted = mountAt(path)) {
+    const refusal = await unmountTopmost(mounted);
+    if (refusal === undefined && tries++ < STACKED_MAX) continue;
+    throw new StrataError("IO", `Cannot unmount "${path}": ${refusal ?? "it is mounted again and again"}`, {
       syscall: "umount",
       path,
     });
@@ -69,6 +72,19 @@ export async function unmountBelow(path: string): Promise<readonly string[]> {
   const places = mountsBelow(path).reverse().map(({ mountPoint }) => mountPoint);
   for (const place of places) await unmount(place);
   return places;
+}
+
+/** Tries one way after the other; gives what the last of them says when none succeeds. */
+async function unmountTopmost({ mountPoint, fsType }: MountPoint): Promise<string | undefined> {
+  const ways = fsType.startsWith("fuse") ? [...FUSE_WAYS, ...UNMOUNT_WAYS] : UNMOUNT_WAYS;
+  let refusal = "no program to unmount by is installed";
+  for (const [program, ...args] of ways) {
+    if (findProgram(program) === undefined) continue;
+    const { code, stderr } = await runCommand(program, [...args, "--", mountPoint], { timeoutMs: TIMEOUT_MS });
+    if (code === 0) return undefined;
+    refusal = `${firstLine(stderr)}; end what uses it`;
+  }
+  return refusal;
 }
 
 function firstLine(text: string): string {

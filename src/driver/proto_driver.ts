@@ -7,6 +7,7 @@
  *
  * @module
  */
+import type { IdMappings } from "../core/id_map.ts";
 import type { CacheId } from "../core/ids.ts";
 import type { DriverCapabilities, DriverSpec } from "./driver_spec.ts";
 
@@ -19,6 +20,8 @@ export interface CreateOptions {
   readonly mountLabel?: string;
   /** `key=value` pairs, such as `size`. */
   readonly storageOptions?: Readonly<Record<string, string>>;
+  /** Under which ids the layer's own files are kept. Absent: as those of its parent, else as the driver's. */
+  readonly idMappings?: IdMappings;
   /** Called before every object that has to be copied. What it throws ends the making, and nothing is left. */
   readonly onEntry?: () => void;
 }
@@ -39,6 +42,11 @@ export interface GetOptions {
   readonly mountLabel?: string;
   /** Absent: writable when the layer is. */
   readonly access?: "read-only";
+  /**
+   * The ids under which the tree is shown; layers that are kept under their archives' ids are mapped. A writable layer is kept
+   * under them from then on. Absent: as the layer is kept.
+   */
+  readonly idMappings?: IdMappings;
   /** Further mount options, as given by the user. */
   readonly mountOptions?: readonly string[];
 }

@@ -74,6 +74,18 @@ export function refuseStorageOptions({ storageOptions = {} }: CreateOptions): vo
 }
 
 /**
+ * Refuses options of writable layers that a driver does not have.
+ * @throws {StrataError} `NOT_SUPPORTED` for a limit, `INVALID_ARGUMENT` for an unknown option
+ */
+export function requireKnownStorageOptions({ storageOptions = {} }: CreateOptions, known: readonly string[]): void {
+  const name = Object.keys(storageOptions).find((name) => !known.includes(name));
+  if (name === undefined) return;
+  const message = `Cannot use the storage option "${name}": the driver does not have it; leave it out`;
+  if (name === "size" || name === "inodes") throw new StrataError("NOT_SUPPORTED", message, { feature: "quota" });
+  throw new StrataError("INVALID_ARGUMENT", message, { argument: "storageOptions" });
+}
+
+/**
  * Calls, and gives failures of the system their public form.
  * @param action completes "Cannot …"
  * @throws {StrataError}

@@ -76,7 +76,8 @@ export class RootedDir implements Disposable {
   #cachedDir: LayerPath = ROOT;
   #cachedAt = 0;
 
-  private constructor(fd: number, path: string) {
+  /** Takes a directory's handle over. For classes that show directories in another form. */
+  protected constructor(fd: number, path: string) {
     this.#fd = fd;
     this.path = path;
   }
@@ -87,7 +88,12 @@ export class RootedDir implements Disposable {
    * @throws {StrataError} `NOT_SUPPORTED` where system calls cannot be made
    */
   static open(path: string): RootedDir {
-    return new RootedDir(libc.openat(AT_FDCWD, fromText(path), O_RDONLY | O_DIRECTORY), path);
+    return new RootedDir(RootedDir.openHandle(path), path);
+  }
+
+  /** A handle on a directory of the host, as {@link RootedDir.open} opens it. */
+  protected static openHandle(path: string): number {
+    return libc.openat(AT_FDCWD, fromText(path), O_RDONLY | O_DIRECTORY);
   }
 
   /** The directory's handle; -1 once closed. */
@@ -97,8 +103,17 @@ export class RootedDir implements Disposable {
 
   /** Opens a directory below as a root of its own; a symlink is refused. */
   openDir(path: LayerPath): RootedDir {
-    const fd = this.#openWhole(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-    return new RootedDir(fd, path === ROOT ? this.path : `${this.path}/${display(path)}`);
+    return new RootedDir(this.openDirHandle(path), this.pathOf(path));
+  }
+
+  /** A handle on a directory below, as {@link RootedDir.openDir} opens it. */
+  protected openDirHandle(path: LayerPath): number {
+    return this.#openWhole(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  }
+
+  /** Where a directory below is, for messages. */
+  protected pathOf(path: LayerPath): string {
+    return path === ROOT ? this.path : `${this.path}/${display(path)}`;
   }
 
   /** What is there; `undefined` when nothing is. */

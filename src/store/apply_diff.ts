@@ -50,12 +50,13 @@ async function applyTo(
   const dir = staging.path("0");
   const { stream, ...options } = request;
   const { ownership } = driver.capabilities;
-  const source = { kind: "stream", stream } as const;
-  const { diffId, changeset } = await ingest(pool, { source, dir, ownership, limits: settings.limits, ...options });
+  const idMappings = await driver.idMappingsOf(record.mountId);
+  const kept = { ownership, idMappings, limits: settings.limits };
+  const { diffId, changeset } = await ingest(pool, { source: { kind: "stream", stream }, dir, ...kept, ...options });
   throwIfAborted(options.signal);
   const target = await mountTarget(context, { kind: "writable", record }, {});
   try {
-    await pool.run("apply", { driver: driver.spec, dir, diffId, changeset, target });
+    await pool.run("apply", { driver: driver.spec, dir, diffId, changeset, idMappings, target });
   } finally {
     await unmountTarget(context, { kind: "writable", record });
   }

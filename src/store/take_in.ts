@@ -148,8 +148,9 @@ async function unpackOne(
   const { source } = request.layers[index]!;
   const { limits } = context.settings;
   const { ownership } = context.driver.capabilities;
+  const { idMappings } = context.driver.spec;
   const onProgress = (bytes: number): void => request.onProgress?.(index, { kind: "read", bytes });
-  const ingested = await ingest(context.pool, { source, dir, ownership, limits, signal, onProgress });
+  const ingested = await ingest(context.pool, { source, dir, ownership, idMappings, limits, signal, onProgress });
   const { diffId, archiveBytes } = ingested;
   request.onProgress?.(index, { kind: "unpacked", diffId, archiveBytes });
   return { kind: "unpacked", ingested, dir };

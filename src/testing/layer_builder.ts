@@ -12,7 +12,7 @@ import { ensureDir, removeTreeAt } from "../host/files.ts";
 import { RootedDir } from "../host/rooted_dir.ts";
 import type { Changeset, Redirects } from "../changeset/change.ts";
 import { settle } from "../changeset/settle.ts";
-import { Unpacker } from "../changeset/unpack.ts";
+import { Unpacker, type UnpackOptions } from "../changeset/unpack.ts";
 import type { Driver } from "../driver/driver.ts";
 import type { LayerLocation, SealedLayer } from "../driver/layer_sealer.ts";
 import type { TarEntry, TarHandler, TarMember } from "../tar/entry.ts";
@@ -153,12 +153,13 @@ interface StagedArchive {
 async function unpackSettled(driver: Driver, staged: StagedArchive): Promise<Changeset> {
   const { parents, staging } = staged;
   const { ownership } = driver.capabilities;
+  const { idMappings } = driver.spec;
   await using below = parents.length === 0 ? undefined : await driver.view(parents);
   let redirects: Redirects = new Map();
   for (let replays = 0; replays <= REPLAYS_MAX; replays++) {
-    const changeset = unpack(staged, { ownership, redirects });
+    const changeset = unpack(staged, { ownership, idMappings, redirects });
     using tree = RootedDir.open(`${staging}/tree`);
-    const outcome = settle({ changeset, tree, below, ownership, redirects });
+    const outcome = settle({ changeset, tree, below, ownership, idMappings, redirects });
     if (outcome.kind === "settled") return outcome.changeset;
     redirects = outcome.redirects;
   }
@@ -167,7 +168,7 @@ async function unpackSettled(driver: Driver, staged: StagedArchive): Promise<Cha
 
 function unpack(
   { bytes, staging }: StagedArchive,
-  options: { ownership: Driver["capabilities"]["ownership"]; redirects: Redirects },
+  options: Pick<UnpackOptions, "ownership" | "idMappings" | "redirects">,
 ): Changeset {
   removeTreeAt(staging);
   for (const part of ["tree", "displaced"]) ensureDir(`${staging}/${part}`, 0o700);

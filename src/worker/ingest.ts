@@ -12,6 +12,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { MessageChannel, type MessagePort } from "node:worker_threads";
 import type { DiffId, Digest } from "../core/digest.ts";
 import { hasCode } from "../core/errors.ts";
+import type { IdMappings } from "../core/id_map.ts";
 import { CHUNK_BYTES } from "../core/limits.ts";
 import type { Limits } from "../core/limits.ts";
 import type { Ownership } from "../changeset/change.ts";
@@ -36,6 +37,8 @@ export interface IngestRequest {
   /** The layer's own directory below a staging directory; made here. */
   readonly dir: string;
   readonly ownership: Ownership;
+  /** Under which ids its owners are kept. Absent: under their own. */
+  readonly idMappings?: IdMappings | undefined;
   readonly limits: Limits;
   readonly signal?: AbortSignal;
   /** Called with the blob's bytes that have been read since the last call. */
@@ -71,11 +74,11 @@ export interface ReadBlob {
  * @throws {StrataError} by stage: `INVALID_ARCHIVE`, `LIMIT_EXCEEDED`, `NO_SPACE`, `ABORTED`; errors of the stream as they are
  */
 export async function ingest(pool: WorkerPool, request: IngestRequest): Promise<IngestedLayer> {
-  const { dir, ownership, limits } = request;
+  const { dir, ownership, idMappings, limits } = request;
   return await joinStages(
     pool,
     request,
-    (input) => pool.run("unpack", { input, dir, ownership, limits }, { transfer: [input] }),
+    (input) => pool.run("unpack", { input, dir, ownership, idMappings, limits }, { transfer: [input] }),
   );
 }
 

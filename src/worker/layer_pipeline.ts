@@ -11,6 +11,7 @@
  * @module
  */
 import { type DiffId, DigestWriter, parseDiffId } from "../core/digest.ts";
+import type { IdMappings } from "../core/id_map.ts";
 import { DEFAULT_LIMITS, type Limits } from "../core/limits.ts";
 import { gzipMember } from "../compression/gzip.ts";
 import type { OpenFile } from "../host/open_file.ts";
@@ -27,6 +28,8 @@ import type { StagedLayer } from "./staged_layer.ts";
 /** How a layer is taken in. */
 export interface PipelineOptions {
   readonly ownership: Ownership;
+  /** Under which ids its owners are kept. Absent: under their own. */
+  readonly idMappings?: IdMappings | undefined;
   readonly limits?: Limits;
   /** Where this layer's members go by way of symlinks below; known only when a layer is replayed. */
   readonly redirects?: Redirects;

@@ -10,6 +10,7 @@
  */
 import type { DiffId } from "../core/digest.ts";
 import { StrataError } from "../core/errors.ts";
+import type { IdMappings } from "../core/id_map.ts";
 import { REPLAYS_MAX } from "../core/limits.ts";
 import type { Changeset, Ownership, Redirects } from "../changeset/change.ts";
 import { settle } from "../changeset/settle.ts";
@@ -27,6 +28,8 @@ export interface Unsettled {
   readonly diffId: DiffId;
   readonly changeset: Changeset;
   readonly ownership: Ownership;
+  /** Under which ids the layer's owners are kept. Absent: under their own. */
+  readonly idMappings?: IdMappings | undefined;
   /** Absent: nothing is below. */
   readonly below: TreeView | undefined;
 }
@@ -66,19 +69,19 @@ export function cannotSettle(diffId: DiffId): StrataError {
 }
 
 function settleOnce(
-  { staged, changeset, below, ownership }: Unsettled,
+  { staged, changeset, below, ownership, idMappings }: Unsettled,
   redirects: Redirects | undefined,
 ): ReturnType<typeof settle> {
   using tree = RootedDir.open(staged.treeDir);
-  return settle({ changeset, tree, below, ownership, ...(redirects === undefined ? {} : { redirects }) });
+  return settle({ changeset, tree, below, ownership, idMappings, ...(redirects === undefined ? {} : { redirects }) });
 }
 
 /** Makes the staged layer again from its own tar-split and tree, its members going where the redirects say. */
-async function replay({ staged, diffId, ownership }: Unsettled, redirects: Redirects): Promise<Changeset> {
+async function replay({ staged, diffId, ownership, idMappings }: Unsettled, redirects: Redirects): Promise<Changeset> {
   const first = staged.moveAside();
   using tree = RootedDir.open(first.treeDir);
   const contents = new LayerContents(tree);
-  using pipeline = new LayerPipeline(staged, { ownership, redirects });
+  using pipeline = new LayerPipeline(staged, { ownership, idMappings, redirects });
   for (const chunk of assemble(await readTarSplit(first.tarSplitPath), contents)) pipeline.push(chunk);
   const again = await pipeline.finish();
   if (again.diffId !== diffId) throw cannotSettle(diffId);

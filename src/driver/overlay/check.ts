@@ -20,12 +20,14 @@ import {
   readLinksBelow,
   readLowers,
 } from "./layout.ts";
+import { MAPPED_PREFIX } from "./mapped_home.ts";
 import { PROBE_PREFIX } from "./probe.ts";
 import { SHORT_NAMES_PREFIX } from "./short_names.ts";
 
 /** Directories of a home that are there for a moment. */
 const PASSING = [
   { prefix: PROBE_PREFIX, what: "an unfinished trial of the kernel's overlayfs" },
+  { prefix: MAPPED_PREFIX, what: "a mapped home for a mount that was not made" },
   { prefix: SHORT_NAMES_PREFIX, what: "names for a mount that was not made" },
 ];
 

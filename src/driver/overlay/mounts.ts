@@ -8,15 +8,21 @@
  * @module
  */
 import { type CacheId, isCacheId } from "../../core/ids.ts";
+import { type IdMappings, sameIdMappings } from "../../core/id_map.ts";
+import { syncFileSystemOf } from "../../host/durable.ts";
 import { fromOsError } from "../../host/errno.ts";
 import { ensureDir, removeTreeAt } from "../../host/files.ts";
 import { mountAt, mountsBelow } from "../../host/mount_table.ts";
+import type { LayerIds } from "../layer_ids.ts";
 import type { LayerLocation } from "../layer_sealer.ts";
-import type { GetOptions, LayerTree } from "../proto_driver.ts";
+import type { GetOptions, LayerTree, StatusRow } from "../proto_driver.ts";
 import { removeMountPoint } from "../layer_directory.ts";
 import { mount, type MountRequest, unmount, unmountBelow } from "../mounting.ts";
 import { inTurn } from "../turns.ts";
-import { findLinkName, lowerOf, readLowers } from "./layout.ts";
+import { addForm, useKernelForm } from "./layer_form.ts";
+import { mountByProgram, programMountData } from "./mount_program.ts";
+import { findLinkName, lowerOf, readLowers, resolveLowers } from "./layout.ts";
+import { MAPPED_PREFIX, probeMappedLowers } from "./mapped_home.ts";
 import {
   fitsMountData,
   type OverlayMount,
@@ -27,6 +33,7 @@ import {
 import { switchesFor } from "./probe.ts";
 import { isCommitted } from "./seal.ts";
 import { ShortNames, shortNames } from "./short_names.ts";
+import { type ShownLayer, ShownLayers } from "./shown_layers.ts";
 
 const MERGED_MODE = 0o700;
 /** The option that leaves syncing out. Only writable mounts have it. */
@@ -35,6 +42,7 @@ const VOLATILE = "volatile";
 /** What is to be mounted, and how. */
 interface MountedLayer {
   readonly id: CacheId;
+  readonly location: LayerLocation;
   readonly lowers: readonly string[];
   readonly access: "read-only" | "writable";
   readonly options: GetOptions;
@@ -43,11 +51,13 @@ interface MountedLayer {
 /** The mounts of one home. */
 export class OverlayMounts {
   readonly #home: string;
+  readonly #ids: LayerIds;
   readonly #options: OverlayOptions;
 
   /** Takes the home's path without symlinks, since the kernel's table of mounts names mounts so. */
-  constructor(home: string, options: OverlayOptions) {
+  constructor(home: string, ids: LayerIds, options: OverlayOptions) {
     this.#home = home;
+    this.#ids = ids;
     this.#options = options;
   }
 
@@ -65,8 +75,12 @@ export class OverlayMounts {
     const { cacheId: id, dir } = location;
     const access = options.access === "read-only" || isCommitted(dir) ? "read-only" : "writable";
     const { path: merged, kind } = this.treeOf(location, access);
-    if (kind === "directory") return merged;
-    return await inTurn(merged, () => this.#mountOnce(merged, { id, lowers: readLowers(dir), access, options }));
+    if (kind === "directory") {
+      this.#ids.change(location, options.idMappings ?? this.#ids.mappingsOf(location));
+      return merged;
+    }
+    const layer: MountedLayer = { id, location, lowers: readLowers(dir), access, options };
+    return await inTurn(merged, () => this.#mountOnce(merged, layer));
   }
 
   /** Unmounts a layer; nothing happens when it is not mounted. */
@@ -81,8 +95,26 @@ export class OverlayMounts {
   /** Unmounts everything below the home. */
   async putAll(): Promise<void> {
     for (const place of await unmountBelow(this.#home)) {
-      if (place.endsWith("/merged")) removeMountPoint(place);
+      if (place.endsWith("/merged") || place.startsWith(`${this.#home}/${MAPPED_PREFIX}`)) removeMountPoint(place);
     }
+  }
+
+  /** Why layers cannot be mapped by mounts, as a clause; `undefined` when they can. */
+  async whyNoShifting(mappings: IdMappings): Promise<string | undefined> {
+    if (this.#options.mountProgram !== undefined) return "mounts are made by a program, which cannot map layers";
+    return await probeMappedLowers(this.#home, mappings);
+  }
+
+  /** Has a mounted layer's files written to its directory, where a mount program may hold them back. */
+  flush({ dir }: LayerLocation): void {
+    const merged = `${dir}/merged`;
+    if (mountAt(merged)?.fsType.startsWith("fuse")) syncFileSystemOf(merged);
+  }
+
+  /** How mounts are made, for `info`. */
+  status(): readonly StatusRow[] {
+    const { mountProgram } = this.#options;
+    return mountProgram === undefined ? [] : [["Mount Program", mountProgram]];
   }
 
   /** Where trees are mounted that show a layer's own directory. */
@@ -100,8 +132,12 @@ export class OverlayMounts {
     if (mountAt(merged) !== undefined) return merged;
     ensureDir(merged, MERGED_MODE);
     try {
-      if (layer.lowers.length === 0) await mount(this.#bind(layer));
-      else await this.#mountOverlay(layer);
+      if (this.#options.mountProgram === undefined) this.#useKernelForm(layer);
+      await using shown = await this.#show(layer);
+      const { idMappings } = layer.options;
+      if (layer.access === "writable" && idMappings !== undefined) this.#ids.change(layer.location, idMappings);
+      const isBare = layer.lowers.length === 0 && this.#options.mountProgram === undefined;
+      await (isBare ? mount(this.#bind(layer, shown.paths)) : this.#mountOverlay(layer, shown.paths));
     } catch (error) {
       removeMountPoint(merged);
       throw fromOsError(error, `mount layer ${layer.id}`);
@@ -109,26 +145,55 @@ export class OverlayMounts {
     return merged;
   }
 
+  /** The layers of a mount that its user does not write to, under the ids that the user wants to see. */
+  async #show({ id, location, lowers, access, options }: MountedLayer): Promise<ShownLayers> {
+    const kept = this.#ids.of(location);
+    const { idMappings: mappings = kept.mappings } = options;
+    const below = resolveLowers(this.#home, lowers);
+    const layers: ShownLayer[] = lowers.map((path, i) => {
+      return { path, location: { cacheId: below[i]!, dir: `${this.#home}/${below[i]!}` } };
+    });
+    if (access === "read-only") layers.unshift({ path: `${id}/diff`, location });
+    const isUsual = options.idMappings === undefined && !this.#ids.isNoted(location);
+    const isCovered = kept.lowers === "covered" && sameIdMappings(mappings, kept.mappings);
+    if (isUsual || isCovered) return ShownLayers.plain(layers);
+    const mapper = this.#options.mountProgram === undefined ? "kernel" : "none";
+    return await ShownLayers.open({ home: this.#home, ids: this.#ids, layers, mappings, mapper });
+  }
+
+  /** What a mount program wrote is put into the form that the kernel reads. */
+  #useKernelForm({ location, lowers, access }: MountedLayer): void {
+    useKernelForm(location.dir, access);
+    for (const lower of resolveLowers(this.#home, lowers)) useKernelForm(`${this.#home}/${lower}`, "read-only");
+  }
+
   /** A layer without others below it needs no overlay. */
-  #bind({ id, options }: MountedLayer): MountRequest {
+  #bind({ id, options }: MountedLayer, [source = `${id}/diff`]: readonly string[]): MountRequest {
     const flags = this.#extra(options).filter((option) => isGeneric(option) && option !== VOLATILE);
     return {
       cwd: this.#home,
       type: "bind",
-      source: `${id}/diff`,
+      source,
       target: `${id}/merged`,
       options: ["ro", ...flags].join(),
     };
   }
 
-  async #mountOverlay({ id, lowers, access, options }: MountedLayer): Promise<void> {
-    const stack = access === "writable"
-      ? { lowers, upper: { diff: `${id}/diff`, work: `${id}/work` } }
-      : { lowers: [`${id}/diff`, ...lowers] };
+  async #mountOverlay({ id, access, options }: MountedLayer, lowers: readonly string[]): Promise<void> {
+    const stack = access === "writable" ? { lowers, upper: { diff: `${id}/diff`, work: `${id}/work` } } : { lowers };
     const extra = this.#extra(options).filter((option) => access === "writable" || option !== VOLATILE);
-    const overlay = { ...stack, switches: await switchesFor(this.#home), label: options.mountLabel, extra };
+    const { mountProgram } = this.#options;
+    const switches = mountProgram === undefined ? await switchesFor(this.#home) : [];
+    const overlay = { ...stack, switches, label: options.mountLabel, extra };
     if (access === "writable") forgetVolatile(`${this.#home}/${id}`);
-    await this.#run(id, overlay);
+    if (mountProgram === undefined) return await this.#run(id, overlay);
+    if (access === "writable") addForm(`${this.#home}/${id}`, "program");
+    await mountByProgram({
+      program: mountProgram,
+      cwd: this.#home,
+      target: `${id}/merged`,
+      options: programMountData(overlay),
+    });
   }
 
   /** From the home, or where the names are too long, from a directory of shorter ones. */

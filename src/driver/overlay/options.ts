@@ -13,9 +13,10 @@
 import { parseByteSize } from "../../core/byte_size.ts";
 import { StrataError } from "../../core/errors.ts";
 import type { ProjectLimits } from "../../host/quota_structs.ts";
+import { parseMountProgram } from "./program_options.ts";
 import { type ChownErrors, parseChownErrors } from "../ownership.ts";
-import type { MarkSpace } from "./whiteouts.ts";
 import { parseInodes, UNLIMITED } from "../quota.ts";
+import type { MarkSpace } from "./whiteouts.ts";
 
 /** Bytes of a mount's options: the smallest page of any Linux, less the NUL that ends them. */
 export const MOUNT_DATA_BYTES_MAX = 4095;
@@ -26,7 +27,9 @@ export const LOWERS_MAX = 500;
 export interface OverlayOptions {
   readonly mountOptions: readonly string[];
   /** What a writable layer may use that asks for nothing else. */
-  readonly limits?: ProjectLimits;
+  readonly limits: ProjectLimits;
+  /** Absolute path of the program that mounts in place of the kernel. */
+  readonly mountProgram?: string;
   /** Absent: as this process's user namespace suggests. */
   readonly chownErrors?: ChownErrors;
 }
@@ -65,21 +68,22 @@ const RESERVED = new Set([
 /** One option, with what could end it or quote it left out. */
 const MOUNT_OPTION = /^[A-Za-z_][A-Za-z0-9_-]*(=[A-Za-z0-9_./:@+-]+)?$/;
 const OPTION_NAMES =
-  '"overlay2.mountopt", "overlay2.size", "overlay2.inodes", "overlay2.override_kernel_check" and "overlay2.ignore_chown_errors"';
+  '"overlay2.mountopt", "overlay2.override_kernel_check", "overlay2.mount_program" and "overlay2.ignore_chown_errors"';
 /** How containers/storage begins the names. */
 const OTHER_PREFIX = /^(?:overlay)?\./;
 /** A security context: printable, without what would end or change a quoted value. */
 const LABEL = /^[ !#-[\]-~]+$/;
 
 /**
- * The driver's options: `overlay2.mountopt`, a comma-separated list for every mount, `overlay2.size` and
- * `overlay2.inodes`, the limits of writable layers, and `overlay2.ignore_chown_errors`; they may begin with `overlay.` or `.` as well.
+ * The driver's options: `overlay2.mountopt`, a comma-separated list for every mount, `overlay2.mount_program`, and
+ * `overlay2.ignore_chown_errors`; they may begin with `overlay.` as well.
  * @throws {StrataError} `INVALID_ARGUMENT` for an unknown option
  */
 export function parseOverlayOptions(options: Readonly<Record<string, string>>): OverlayOptions {
   let mountOptions: readonly string[] = [];
-  let limits: ProjectLimits | undefined;
+  let limits = UNLIMITED;
   let chownErrors: ChownErrors | undefined;
+  let mountProgram: string | undefined;
   for (const [name, value] of Object.entries(options)) {
     switch (name.toLowerCase().replace(OTHER_PREFIX, "overlay2.")) {
       case "overlay2.mountopt":
@@ -91,11 +95,14 @@ export function parseOverlayOptions(options: Readonly<Record<string, string>>): 
       case "overlay2.ignore_chown_errors":
         chownErrors = parseChownErrors(name, value);
         break;
+      case "overlay2.mount_program":
+        mountProgram = parseMountProgram(value);
+        break;
       case "overlay2.size":
-        limits = { ...UNLIMITED, ...limits, bytes: parseByteSize(value) };
+        limits = { ...limits, bytes: parseByteSize(value) };
         break;
       case "overlay2.inodes":
-        limits = { ...UNLIMITED, ...limits, inodes: parseInodes(value) };
+        limits = { ...limits, inodes: parseInodes(value) };
         break;
       default:
         throw new StrataError(
@@ -107,8 +114,9 @@ export function parseOverlayOptions(options: Readonly<Record<string, string>>): 
   }
   return {
     mountOptions,
-    ...(limits === undefined ? {} : { limits }),
+    limits,
     ...(chownErrors === undefined ? {} : { chownErrors }),
+    ...(mountProgram === undefined ? {} : { mountProgram }),
   };
 }
 
@@ -177,7 +185,11 @@ function mountData({ lowers, upper, switches, extra, label }: OverlayMount): str
   return [`lowerdir=${lowers.join(":")}`, ...fixed].join(",");
 }
 
-function checkedLabel(label: string): string {
+/**
+ * A mount label, fit to stand in quotes.
+ * @throws {StrataError} `INVALID_ARGUMENT` for any other
+ */
+export function checkedLabel(label: string): string {
   if (LABEL.test(label)) return label;
   throw new StrataError(
     "INVALID_ARGUMENT",

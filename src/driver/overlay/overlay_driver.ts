@@ -5,30 +5,27 @@
  * @module
  */
 import type { Timespec } from "../../core/file_stat.ts";
+import type { IdMappings } from "../../core/id_map.ts";
 import type { CacheId } from "../../core/ids.ts";
+import type { LayerPath } from "../../core/layer_path.ts";
 import { syncDir } from "../../host/durable.ts";
 import { fromOsError } from "../../host/errno.ts";
-import {
-  ensureDir,
-  exchangePaths,
-  makeSymlink,
-  pathExists,
-  realPath,
-  removeTreeAt,
-  renamePath,
-} from "../../host/files.ts";
+import { ensureDir, exchangePaths, pathExists, realPath, removeTreeAt, renamePath } from "../../host/files.ts";
 import { fileSystemOf } from "../../host/fs_info.ts";
 import { mayMount } from "../../host/mount_right.ts";
 import type { ProjectLimits } from "../../host/quota_structs.ts";
-import { RootedDir } from "../../host/rooted_dir.ts";
+import type { RootedDir } from "../../host/rooted_dir.ts";
 import type { Change } from "../../changeset/change.ts";
 import { compareTrees, compareUpper } from "../../changeset/compare.ts";
+import type { LayerDir } from "../../changeset/mapped_dir.ts";
 import { StackedView, type WhiteoutDialect } from "../../changeset/stacked_view.ts";
 import type { TreeView } from "../../changeset/tree_view.ts";
 import type { DiffGetter } from "../diff_driver.ts";
 import { directoryUsage } from "../directory_size.ts";
 import type { Driver } from "../driver.ts";
 import type { DriverCapabilities, DriverSpec } from "../driver_spec.ts";
+import type { UpdateIdMapOptions } from "../layer_id_maps.ts";
+import { LayerIds } from "../layer_ids.ts";
 import type { LayerLocation, SealedLayer, SealRequest } from "../layer_sealer.ts";
 import type { Debris, LayerFault } from "../layer_upkeep.ts";
 import type {
@@ -40,50 +37,40 @@ import type {
   StatusRow,
   TemplateOptions,
 } from "../proto_driver.ts";
-import { copyRootMetadata, findLayers, makeDirectory } from "../layer_directory.ts";
+import { findLayers } from "../layer_directory.ts";
 import { unmountBelow } from "../mounting.ts";
 import { ownershipHere } from "../ownership.ts";
 import { LayerQuota, parseLimits, UNLIMITED } from "../quota.ts";
-import { attempt, refuseStorageOptions, requireAbsent, requireLayer } from "../requests.ts";
+import { attempt, refuseStorageOptions, removeTree, requireAbsent, requireLayer } from "../requests.ts";
 import { OverlayFiles } from "./diff_files.ts";
+import { remapLayer } from "./remap.ts";
 import { copyDiff } from "./template.ts";
 import { findDebris, findFaults, findLinkTo, findNeeded } from "./check.ts";
-import {
-  findLinked,
-  findLinkName,
-  type LinkName,
-  LINKS,
-  linkTarget,
-  randomLinkName,
-  readLinkName,
-  readLinksBelow,
-  readLowers,
-  resolveLowers,
-} from "./layout.ts";
+import { findLinkName, LINKS, randomLinkName, readLowers, resolveLowers } from "./layout.ts";
+import { openDiff } from "./layer_form.ts";
+import { PROGRAM_LIMITS } from "./mount_program.ts";
+import { ProgramDir } from "./program_dir.ts";
+import { LayerNames } from "./layer_names.ts";
+import { makeLayer, type NewLayer } from "./make_layer.ts";
 import { OverlayMounts } from "./mounts.ts";
 import { LOWERS_MAX, parseOverlayOptions } from "./options.ts";
-import { probeOverlay, traitRows } from "./probe.ts";
-import {
-  isCommitted,
-  lowersOn,
-  markCommitted,
-  sealOverlay,
-  writeLayerFiles,
-  writeLinkName,
-  writeLowers,
-} from "./seal.ts";
+import { mountProgramInstead, probeOverlay, traitRows } from "./probe.ts";
+import { lowersOn, sealOverlay, writeLinkName, writeLowers } from "./seal.ts";
 import { currentMarks, type MarkSpace, overlayDialect } from "./whiteouts.ts";
 
+/** A layer's own note of the ids under which it is kept, in its directory. */
+const ID_NOTE = "id-maps";
 const HOME_MODE = 0o710;
 const LINKS_MODE = 0o700;
-const DIFF_MODE = 0o755;
 /** Before every change, so that contents decide. Files of a shared layer are the same inode, and are not read. */
 const BEGINNING: Timespec = { sec: 0, nsec: 0 };
 
 /** Makes overlay drivers. */
 export const OVERLAY_FACTORY = {
   open: (spec: DriverSpec): Driver => new OverlayDriver(spec),
-  probe: probeOverlay,
+  probe: (home: string, options: DriverSpec["options"]) =>
+    probeOverlay(home, parseOverlayOptions(options).mountProgram),
+  fallback: mountProgramInstead,
 };
 
 /** Keeps layers in the layout of Docker's overlay2 driver. */
@@ -91,11 +78,13 @@ export class OverlayDriver implements Driver {
   readonly spec: DriverSpec;
   readonly capabilities: DriverCapabilities;
   readonly #home: string;
+  readonly #ids: LayerIds;
+  readonly #names: LayerNames;
   readonly #mounts: OverlayMounts;
-  readonly #marks: MarkSpace = currentMarks();
-  readonly #dialect: WhiteoutDialect = overlayDialect(this.#marks);
   readonly #quota: LayerQuota;
   readonly #limits: ProjectLimits;
+  readonly #marks: MarkSpace = currentMarks();
+  readonly #dialect: WhiteoutDialect = overlayDialect(this.#marks);
 
   /**
    * Opens a home, making it when there is none. Nothing is probed but quotas, when there is an option for them.
@@ -109,9 +98,16 @@ export class OverlayDriver implements Driver {
       ensureDir(`${spec.home}/${LINKS}`, LINKS_MODE);
       return realPath(spec.home);
     });
-    this.#mounts = new OverlayMounts(this.#home, options);
+    this.#ids = new LayerIds(spec, {
+      noteOf: ({ dir }) => `${dir}/${ID_NOTE}`,
+      treeOf: ({ dir }) => `${dir}/diff`,
+      open: ({ dir }) => openDiff(dir),
+      isMark: (stat) => this.#dialect.isWhiteout(stat),
+    });
+    this.#names = new LayerNames(this.#home);
+    this.#mounts = new OverlayMounts(this.#home, this.#ids, options);
     this.#quota = new LayerQuota({ home: this.#home, layers: this.#home });
-    this.#limits = options.limits ?? UNLIMITED;
+    this.#limits = options.limits;
     this.#quota.require(this.#limits);
     this.capabilities = {
       mounts: mayMount() ? "yes" : "no",
@@ -120,6 +116,7 @@ export class OverlayDriver implements Driver {
       ownership: ownershipHere(options.chownErrors),
       reflink: "no",
       reproducesExactDiffs: "no",
+      ...(options.mountProgram === undefined ? {} : PROGRAM_LIMITS),
     };
   }
 
@@ -140,7 +137,11 @@ export class OverlayDriver implements Driver {
     return attempt(
       `seal layer ${request.cacheId}`,
       () =>
-        sealOverlay(request, { view: (stack) => this.view(stack), link: this.#linkFor(request), marks: this.#marks }),
+        sealOverlay(request, {
+          view: (stack) => this.view(stack),
+          link: this.#names.nameFor(request),
+          marks: this.#marks,
+        }),
     );
   }
 
@@ -154,7 +155,7 @@ export class OverlayDriver implements Driver {
     // The name comes second: what a crash leaves between the two goes with the directory, which no record names.
     attempt(`publish layer ${sealed.cacheId}`, () => {
       renamePath(sealed.dir, dir, { replace: "never" });
-      this.#nameLayer(sealed.cacheId);
+      this.#names.link(sealed.cacheId);
     });
   }
 
@@ -163,7 +164,7 @@ export class OverlayDriver implements Driver {
     attempt(`replace layer ${sealed.cacheId}`, () => {
       if (pathExists(dir)) exchangePaths(sealed.dir, dir);
       else renamePath(sealed.dir, dir, { replace: "never" });
-      this.#nameLayer(sealed.cacheId);
+      this.#names.link(sealed.cacheId);
     });
   }
 
@@ -173,18 +174,20 @@ export class OverlayDriver implements Driver {
   }
 
   view(stack: readonly LayerLocation[]): TreeView {
-    const layers: RootedDir[] = [];
+    const layers: LayerDir[] = [];
     try {
-      for (const location of stack) layers.push(this.openTree(location));
+      for (const location of stack) {
+        layers.push(attempt(`read layer ${location.cacheId}`, () => this.#ids.open(location)));
+      }
       return new StackedView(layers, this.#dialect);
     } catch (error) {
-      for (const layer of layers) layer.close();
+      for (const layer of layers) layer[Symbol.dispose]();
       throw error;
     }
   }
 
   openTree(location: LayerLocation): RootedDir {
-    return attempt(`read layer ${location.cacheId}`, () => RootedDir.open(`${location.dir}/diff`));
+    return attempt(`read layer ${location.cacheId}`, () => openDiff(location.dir));
   }
 
   diffGetter(stack: readonly [LayerLocation, ...LayerLocation[]]): DiffGetter {
@@ -194,15 +197,20 @@ export class OverlayDriver implements Driver {
   /** The parent becomes read-only; the new layer does when it is a parent itself. */
   create(id: CacheId, parent: CacheId | undefined, options: CreateOptions = {}): void {
     refuseStorageOptions(options);
-    this.#make(id, parent, UNLIMITED);
+    this.#make(id, { parent, limits: UNLIMITED, idMappings: options.idMappings });
   }
 
-  createFromTemplate(id: CacheId, { template, parent, access, ...options }: TemplateOptions): void {
+  createFromTemplate(id: CacheId, { template, parent, access, ...rest }: TemplateOptions): void {
     const from = requireLayer(this.locate(template));
+    const kept = this.#ids.of(from);
+    const { idMappings = kept.mappings } = rest;
+    const options = { ...rest, idMappings };
     if (access === "writable") this.createReadWrite(id, parent, options);
     else this.create(id, parent, options);
     try {
+      this.#ids.note(this.locate(id), { ...kept, mappings: idMappings });
       copyDiff(from.dir, this.locate(id).dir, options);
+      this.#ids.adopt(this.locate(id), kept.mappings);
     } catch (error) {
       this.#discard(id);
       throw fromOsError(error, `copy layer ${template}`);
@@ -210,7 +218,8 @@ export class OverlayDriver implements Driver {
   }
 
   createReadWrite(id: CacheId, parent: CacheId | undefined, options: CreateOptions = {}): void {
-    this.#make(id, parent, parseLimits(options.storageOptions ?? {}, this.#limits));
+    const limits = parseLimits(options.storageOptions ?? {}, this.#limits);
+    this.#make(id, { parent, limits, idMappings: options.idMappings });
   }
 
   treeOf(id: CacheId, access: "writable" | "read-only"): LayerTree {
@@ -218,8 +227,7 @@ export class OverlayDriver implements Driver {
   }
 
   async get(id: CacheId, options: GetOptions = {}): Promise<string> {
-    const layer = requireLayer(this.locate(id));
-    return await this.#quota.relaxed(layer.dir, () => this.#mounts.get(layer, options));
+    return await this.#mounts.get(requireLayer(this.locate(id)), options);
   }
 
   async put(id: CacheId): Promise<void> {
@@ -232,8 +240,23 @@ export class OverlayDriver implements Driver {
     if (parent === undefined) return compareTrees({ now, before: undefined });
     using before = this.view(this.#stackOf(parent));
     if (stack[1]?.cacheId !== parent) return compareTrees({ now, before, unchangedBefore: BEGINNING });
+    this.#mounts.flush(this.locate(id));
     using upper = this.openTree(this.locate(id));
-    return compareUpper({ upper, dialect: this.#dialect, now, before });
+    const copies = upper instanceof ProgramDir ? { isCopy: (path: LayerPath) => upper.isCopy(path) } : {};
+    return compareUpper({ upper, dialect: this.#dialect, now, before, ...copies });
+  }
+
+  async supportsShifting(mappings: IdMappings): Promise<"yes" | "no"> {
+    return await this.#mounts.whyNoShifting(mappings) === undefined ? "yes" : "no";
+  }
+
+  async updateLayerIdMap(id: CacheId, options: UpdateIdMapOptions): Promise<void> {
+    const location = requireLayer(this.locate(id));
+    await remapLayer({ location, parents: this.parentsOf(id), ids: this.#ids, mounts: this.#mounts }, options);
+  }
+
+  idMappingsOf(id: CacheId): IdMappings {
+    return this.#ids.mappingsOf(requireLayer(this.locate(id)));
   }
 
   async remove(id: CacheId): Promise<void> {
@@ -241,7 +264,8 @@ export class OverlayDriver implements Driver {
     if (!pathExists(dir)) return;
     await unmountBelow(dir);
     this.#quota.free(dir);
-    attempt(`remove layer ${id}`, () => this.#discard(id));
+    attempt(`remove layer ${id}`, () => this.#names.unlink(id));
+    await removeTree(`remove layer ${id}`, dir);
   }
 
   list(): readonly FoundLayer[] {
@@ -262,7 +286,7 @@ export class OverlayDriver implements Driver {
 
   async removeDebris({ path }: Debris): Promise<void> {
     await unmountBelow(path);
-    attempt(`remove "${path}"`, () => removeTreeAt(path));
+    await removeTree(`remove "${path}"`, path);
   }
 
   check(id: CacheId, parents: readonly LayerLocation[]): readonly LayerFault[] {
@@ -273,7 +297,7 @@ export class OverlayDriver implements Driver {
     attempt(`mend layer ${id}`, () => {
       const { dir } = this.locate(id);
       if (findLinkName(dir) === undefined) writeLinkName(dir, findLinkTo(this.#home, id) ?? randomLinkName());
-      this.#nameLayer(id);
+      this.#names.link(id);
       const lowers = lowersOn(parents);
       if (lowers.length > 0) writeLowers(dir, lowers);
     });
@@ -301,63 +325,47 @@ export class OverlayDriver implements Driver {
   }
 
   status(): readonly StatusRow[] {
-    return [["Backing Filesystem", fileSystemOf(this.#home).name], ...traitRows(this.#home)];
+    return [
+      ["Backing Filesystem", fileSystemOf(this.#home).name],
+      ...traitRows(this.#home),
+      ...this.#mounts.status(),
+    ];
   }
 
   async cleanup(): Promise<void> {
     await this.#mounts.putAll();
   }
 
-  #make(id: CacheId, parent: CacheId | undefined, limits: ProjectLimits): void {
-    requireAbsent(this.locate(id));
+  #make(
+    id: CacheId,
+    { parent, ...options }: Omit<NewLayer, "location" | "below"> & { parent: CacheId | undefined },
+  ): void {
+    const location = this.locate(id);
+    requireAbsent(location);
     const below = this.#stackOf(parent);
-    const { dir } = this.locate(id);
+    const home = {
+      ids: this.#ids,
+      quota: this.#quota,
+      openTree: (location: LayerLocation) => this.openTree(location),
+      view: (stack: readonly LayerLocation[]) => this.view(stack),
+    };
     try {
-      const whenMade = () => this.#quota.limit(dir, limits);
-      writeLayerFiles(dir, { lowers: lowersOn(below), link: randomLinkName(), whenMade });
-      makeDirectory(`${dir}/diff`, DIFF_MODE);
-      this.#inheritRoot(id, below);
-      this.#nameLayer(id);
+      makeLayer(home, { ...options, location, below });
+      this.#names.link(id);
     } catch (error) {
-      this.#quota.free(dir);
-      removeTreeAt(dir);
+      this.#discard(id);
       throw fromOsError(error, `create layer ${id}`);
     }
-    if (below[0] !== undefined && !isCommitted(below[0].dir)) markCommitted(below[0].dir);
   }
 
   #discard(id: CacheId): void {
-    const { dir } = this.locate(id);
-    this.#quota.free(dir);
-    const link = findLinkName(dir);
-    if (link !== undefined) removeTreeAt(`${this.#home}/${LINKS}/${link}`);
-    removeTreeAt(dir);
+    this.#quota.free(this.locate(id).dir);
+    this.#names.unlink(id);
+    removeTreeAt(this.locate(id).dir);
   }
 
   /** A layer with all below it, top first; nothing for no layer. */
   #stackOf(id: CacheId | undefined): readonly LayerLocation[] {
     return id === undefined ? [] : [requireLayer(this.locate(id)), ...this.parentsOf(id)];
-  }
-
-  /** A layer that is made again keeps the name by which the layers above know it. */
-  #linkFor({ cacheId, children = [] }: SealRequest): LinkName {
-    const [known] = children.flatMap((child) => readLinksBelow(this.locate(child).dir).slice(0, 1));
-    return known ?? findLinkName(this.locate(cacheId).dir) ?? randomLinkName();
-  }
-
-  #nameLayer(id: CacheId): void {
-    const link = readLinkName(this.locate(id).dir);
-    if (findLinked(this.#home, link) === id) return;
-    const path = `${this.#home}/${LINKS}/${link}`;
-    removeTreeAt(path);
-    makeSymlink(path, linkTarget(id));
-  }
-
-  /** Overlayfs shows the upper's root directory as the merged root, so it must look like the one below. */
-  #inheritRoot(id: CacheId, below: readonly LayerLocation[]): void {
-    if (below.length === 0) return;
-    using tree = this.openTree(this.locate(id));
-    using view = this.view(below);
-    copyRootMetadata(view, tree);
   }
 }

@@ -16,10 +16,11 @@ import {
 } from "../../host/files.ts";
 import { hasErrno } from "../../host/errno.ts";
 import { mayMount } from "../../host/mount_right.ts";
-import type { StatusRow } from "../proto_driver.ts";
 import { unmountBelow } from "../mounting.ts";
-import { kernelSwitches } from "./options.ts";
-import { byKernel, type OverlayTraits, tryOverlay } from "./trial.ts";
+import type { StatusRow } from "../proto_driver.ts";
+import { findMountProgram, mountByProgram, programMountData } from "./mount_program.ts";
+import { kernelSwitches, parseOverlayOptions } from "./options.ts";
+import { byKernel, type OverlayTraits, type TrialMount, tryOverlay } from "./trial.ts";
 import { currentMarks } from "./whiteouts.ts";
 
 /** Begins the names of the directories in which things are tried. */
@@ -31,7 +32,7 @@ const PARAMETERS = "/sys/module/overlay/parameters";
 const known = new Map<string, OverlayTraits>();
 
 /** Why overlay layers cannot be kept and mounted in this home, as a clause; `undefined` when they can. */
-export async function probeOverlay(home: string): Promise<string | undefined> {
+export async function probeOverlay(home: string, mountProgram?: string): Promise<string | undefined> {
   if (!mayMount()) {
     return 'only root may mount overlays; run as root or in a user namespace of your own, or use driver "vfs"';
   }
@@ -39,7 +40,8 @@ export async function probeOverlay(home: string): Promise<string | undefined> {
   const dir = `${place}/${PROBE_PREFIX}${randomId()}`;
   try {
     ensureDir(dir, 0o700);
-    const outcome = await tryOverlay({ dir, marks: currentMarks(), mountBy: byKernel(currentSwitches()) });
+    const mountBy = mountProgram === undefined ? byKernel(currentSwitches()) : byProgram(mountProgram);
+    const outcome = await tryOverlay({ dir, marks: currentMarks(), mountBy });
     if (typeof outcome === "string") return outcome;
     known.set(deviceOf(place), outcome);
     return undefined;
@@ -51,6 +53,26 @@ export async function probeOverlay(home: string): Promise<string | undefined> {
     await unmountBelow(dir);
     if (pathExists(dir)) removeTreeAt(dir);
   }
+}
+
+/**
+ * The options by which a program mounts where the kernel's overlayfs cannot: below a home on another overlay, for one.
+ * `undefined` where there is no such program, or where it cannot either.
+ */
+export async function mountProgramInstead(
+  home: string,
+  options: Readonly<Record<string, string>>,
+): Promise<Readonly<Record<string, string>> | undefined> {
+  if (parseOverlayOptions(options).mountProgram !== undefined) return undefined;
+  const program = findMountProgram();
+  if (program === undefined || await probeOverlay(home, program) !== undefined) return undefined;
+  return { ...options, "overlay2.mount_program": program };
+}
+
+function byProgram(program: string): TrialMount {
+  return async ({ cwd, target, ...overlay }) => {
+    await mountByProgram({ program, cwd, target, options: programMountData(overlay) });
+  };
 }
 
 /** The mount options that keep layers plain, as far as this kernel has them. Loads the kernel's module if need be. */

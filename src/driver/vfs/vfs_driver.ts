@@ -7,12 +7,14 @@
  *     dir/                0710
  *       <id>/             the tree
  *     baselines/<id>      this package's own: see `baseline.ts`
+ *     id-maps/<id>        this package's own: see `stored_ids.ts`
  *
  * Nothing is mounted, so a layer got read-only is its directory, and whoever may write there can write.
  *
  * @module
  */
 import type { CacheId } from "../../core/ids.ts";
+import type { IdMappings } from "../../core/id_map.ts";
 import type { Timespec } from "../../core/file_stat.ts";
 import { copyTree } from "../../host/copy_tree.ts";
 import { syncDir } from "../../host/durable.ts";
@@ -30,6 +32,8 @@ import type { DiffGetter } from "../diff_driver.ts";
 import { directoryUsage } from "../directory_size.ts";
 import type { Driver } from "../driver.ts";
 import type { DriverCapabilities, DriverSpec } from "../driver_spec.ts";
+import type { UpdateIdMapOptions } from "../layer_id_maps.ts";
+import { LayerIds } from "../layer_ids.ts";
 import type { LayerLocation, SealedLayer, SealRequest } from "../layer_sealer.ts";
 import type { Debris, LayerFault } from "../layer_upkeep.ts";
 import type {
@@ -45,12 +49,14 @@ import { findLayers, makeDirectory } from "../layer_directory.ts";
 import { unmountBelow } from "../mounting.ts";
 import { ownershipHere } from "../ownership.ts";
 import { LayerQuota, parseLimits, UNLIMITED } from "../quota.ts";
-import { attempt, refuseStorageOptions, requireAbsent, requireLayer, topOf } from "../requests.ts";
+import { attempt, refuseStorageOptions, removeTree, requireAbsent, requireLayer, topOf } from "../requests.ts";
 import { readBaseline, removeBaseline, writeBaseline } from "./baseline.ts";
 import { parseVfsOptions } from "./options.ts";
 
 const HOME_MODE = 0o710;
 const LAYER_MODE = 0o755;
+/** Directories of notes about layers, which are named as the layers are. */
+const NOTES = ["baselines", "id-maps"];
 /** Before every change, so that contents decide. */
 const BEGINNING: Timespec = { sec: 0, nsec: 0 };
 /** File systems that can share blocks between files. */
@@ -67,6 +73,7 @@ export class VfsDriver implements Driver {
   readonly spec: DriverSpec;
   readonly capabilities: DriverCapabilities;
   readonly #home: string;
+  readonly #ids: LayerIds;
   readonly #quota: LayerQuota;
   readonly #limits: ProjectLimits;
 
@@ -75,11 +82,15 @@ export class VfsDriver implements Driver {
    * @throws {StrataError} `INVALID_ARGUMENT` for options it does not have, `NOT_SUPPORTED` for limits that nothing keeps
    */
   constructor(spec: DriverSpec) {
-    const { chownErrors, limits = UNLIMITED } = parseVfsOptions(spec.options);
+    const { chownErrors, limits } = parseVfsOptions(spec.options);
     this.spec = spec;
     this.#home = attempt(`open the driver's home "${spec.home}"`, () => {
       ensureDir(spec.home, HOME_MODE);
       return realPath(spec.home);
+    });
+    this.#ids = new LayerIds(spec, {
+      noteOf: ({ cacheId }) => `${this.#home}/id-maps/${cacheId}`,
+      treeOf: ({ dir }) => dir,
     });
     this.#quota = new LayerQuota({ home: this.#home, layers: `${this.#home}/dir` });
     this.#limits = limits;
@@ -135,7 +146,8 @@ export class VfsDriver implements Driver {
   }
 
   view(stack: readonly LayerLocation[]): TreeView {
-    return new PlainView(this.openTree(topOf(stack)));
+    const top = topOf(stack);
+    return new PlainView(attempt(`read layer ${top.cacheId}`, () => this.#ids.open(top)));
   }
 
   openTree(location: LayerLocation): RootedDir {
@@ -168,9 +180,11 @@ export class VfsDriver implements Driver {
     return { path: this.locate(id).dir, kind: "directory" };
   }
 
-  /** The layer's own directory: there is nothing to mount, whatever the options. */
-  get(id: CacheId, _options?: GetOptions): Promise<string> {
-    return Promise.resolve(requireLayer(this.locate(id)).dir);
+  /** The layer's own directory: there is nothing to mount, whatever the options; so no owners are mapped. */
+  get(id: CacheId, { idMappings }: GetOptions = {}): Promise<string> {
+    const location = requireLayer(this.locate(id));
+    if (idMappings !== undefined) this.#ids.require(location, idMappings);
+    return Promise.resolve(location.dir);
   }
 
   put(): Promise<void> {
@@ -186,14 +200,28 @@ export class VfsDriver implements Driver {
     return compareTrees({ now, before, unchangedBefore });
   }
 
+  supportsShifting(): "no" {
+    return "no";
+  }
+
+  updateLayerIdMap(id: CacheId, { from, to }: UpdateIdMapOptions): void {
+    const location = requireLayer(this.locate(id));
+    this.#ids.require(location, from);
+    attempt(`map the owners of layer ${id}`, () => this.#ids.change(location, to));
+  }
+
+  idMappingsOf(id: CacheId): IdMappings {
+    return this.#ids.mappingsOf(requireLayer(this.locate(id)));
+  }
+
   async remove(id: CacheId): Promise<void> {
     const { dir } = this.locate(id);
     await unmountBelow(dir);
     this.#quota.free(dir);
-    attempt(`remove layer ${id}`, () => {
-      removeBaseline(this.#baselineOf(id));
-      removeTreeAt(dir);
-    });
+    attempt(`remove layer ${id}`, () => removeBaseline(this.#baselineOf(id)));
+    await removeTree(`remove layer ${id}`, dir);
+    // Not before: without its note, what is left of a tree would seem to belong to others.
+    attempt(`remove layer ${id}`, () => this.#ids.forget(this.locate(id)));
   }
 
   list(): readonly FoundLayer[] {
@@ -214,10 +242,13 @@ export class VfsDriver implements Driver {
     return attempt(
       "list what belongs to no layer",
       () =>
-        findLayers(`${this.#home}/baselines`).flatMap(({ cacheId, modifiedMs }) => {
-          const path = this.#baselineOf(cacheId);
-          return this.exists(cacheId) ? [] : [{ path, what: "a note about a writable layer", modifiedMs, use: "none" }];
-        }),
+        NOTES.flatMap((notes) =>
+          findLayers(`${this.#home}/${notes}`).flatMap(({ cacheId, modifiedMs }) => {
+            const path = `${this.#home}/${notes}/${cacheId}`;
+            if (this.exists(cacheId)) return [];
+            return [{ path, what: "a note about a writable layer", modifiedMs, use: "none" as const }];
+          })
+        ),
     );
   }
 
@@ -258,7 +289,7 @@ export class VfsDriver implements Driver {
 
   /** Not when the home is opened: who only reads writes nothing. */
   #prepare(): void {
-    for (const name of ["dir", "baselines"]) ensureDir(`${this.#home}/${name}`, HOME_MODE);
+    for (const name of ["dir", ...NOTES]) ensureDir(`${this.#home}/${name}`, HOME_MODE);
   }
 
   #make(id: CacheId, parent: CacheId | undefined, options: MakeOptions): void {
@@ -269,12 +300,15 @@ export class VfsDriver implements Driver {
       this.#prepare();
       makeDirectory(dir, LAYER_MODE);
       this.#quota.limit(dir, options.limits);
-      if (below === undefined) return;
+      this.#ids.note(this.locate(id), this.#ids.forNew(options.idMappings, below));
+      if (below === undefined) return this.#ids.giveToRoot(this.locate(id));
       this.#copyLayer(below, dir, options);
+      this.#ids.adopt(this.locate(id), this.#ids.mappingsOf(below));
       writeBaseline(this.#baselineOf(id), below.cacheId);
     } catch (error) {
       this.#quota.free(dir);
       removeTreeAt(dir);
+      this.#ids.forget(this.locate(id));
       throw fromOsError(error, `create layer ${id}`);
     }
   }
@@ -309,6 +343,6 @@ export class VfsDriver implements Driver {
   }
 }
 
-interface MakeOptions extends Pick<CreateOptions, "onEntry"> {
+interface MakeOptions extends Pick<CreateOptions, "onEntry" | "idMappings"> {
   readonly limits: ProjectLimits;
 }

@@ -5,8 +5,10 @@
  * @module
  */
 import type { DiffId } from "../../core/digest.ts";
+import { containerShift, type IdMappings } from "../../core/id_map.ts";
 import type { CacheId } from "../../core/ids.ts";
 import type { Changeset } from "../../changeset/change.ts";
+import { MappedDir } from "../../changeset/mapped_dir.ts";
 import { mergeChangeset } from "../../changeset/merge.ts";
 import { PlainView } from "../../changeset/plain_view.ts";
 import type { DriverSpec } from "../../driver/driver_spec.ts";
@@ -33,6 +35,8 @@ export interface ApplyRequest {
   readonly dir: string;
   readonly diffId: DiffId;
   readonly changeset: Changeset;
+  /** Under which ids the target is kept, and the layer was unpacked. */
+  readonly idMappings: IdMappings;
   /** The tree's root: a mounted writable layer. */
   readonly target: string;
 }
@@ -54,7 +58,8 @@ export async function createReadWrite(
 export async function apply(request: ApplyRequest): Promise<void> {
   const { ownership } = (await loadDriver(request.driver)).capabilities;
   const staged = new StagedLayer(request.dir);
-  using below = new PlainView(RootedDir.open(request.target));
+  const shift = containerShift(request.idMappings);
+  using below = new PlainView(new MappedDir(RootedDir.open(request.target), { shift }));
   const { changeset } = await settleLayer({ ...request, staged, ownership, below });
   using tree = RootedDir.open(staged.treeDir);
   using into = RootedDir.open(request.target);

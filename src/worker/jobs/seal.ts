@@ -46,8 +46,9 @@ export async function seal(request: SealLayerRequest): Promise<SealedLayer> {
 async function settleOn(driver: Driver, request: SealLayerRequest): Promise<Settled> {
   const { dir, diffId, changeset, parents } = request;
   const { ownership } = driver.capabilities;
+  const { idMappings } = driver.spec;
   await using below = parents.length === 0 ? undefined : await driver.view(parents);
-  return await settleLayer({ staged: new StagedLayer(dir), diffId, changeset, ownership, below });
+  return await settleLayer({ staged: new StagedLayer(dir), diffId, changeset, ownership, idMappings, below });
 }
 
 /** Some names lead through the layers below: before such a layer is accepted, it is given back once (I6). */

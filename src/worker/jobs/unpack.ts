@@ -5,6 +5,7 @@
  * @module
  */
 import type { MessagePort } from "node:worker_threads";
+import type { IdMappings } from "../../core/id_map.ts";
 import type { Limits } from "../../core/limits.ts";
 import type { Ownership } from "../../changeset/change.ts";
 import { chunksFrom, stopChunks } from "../chunk_channel.ts";
@@ -17,6 +18,8 @@ export interface UnpackRequest {
   /** The layer's own directory below a staging directory; made here. */
   readonly dir: string;
   readonly ownership: Ownership;
+  /** Under which ids its owners are kept. Absent: under their own. */
+  readonly idMappings?: IdMappings | undefined;
   readonly limits: Limits;
 }
 

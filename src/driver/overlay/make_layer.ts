@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Making the directory of a layer that is to be written to.
+ *
+ * @module
+ */
+import { hostShift, type IdMappings } from "../../core/id_map.ts";
+import type { ProjectLimits } from "../../host/quota_structs.ts";
+import type { RootedDir } from "../../host/rooted_dir.ts";
+import type { TreeView } from "../../changeset/tree_view.ts";
+import { copyRootMetadata, makeDirectory } from "../layer_directory.ts";
+import type { LayerIds } from "../layer_ids.ts";
+import type { LayerLocation } from "../layer_sealer.ts";
+import type { LayerQuota } from "../quota.ts";
+import { randomLinkName } from "./layout.ts";
+import { isCommitted, lowersOn, markCommitted, writeLayerFiles } from "./seal.ts";
+
+/** A layer to be made. */
+export interface NewLayer {
+  readonly location: LayerLocation;
+  /** The stack that it comes to lie on, top first. */
+  readonly below: readonly LayerLocation[];
+  readonly limits: ProjectLimits;
+  /** Absent: as the layer below is kept, else as the driver keeps all. */
+  readonly idMappings: IdMappings | undefined;
+}
+
+/** What its home has. */
+export interface LayerHome {
+  readonly ids: LayerIds;
+  readonly quota: LayerQuota;
+  openTree(location: LayerLocation): RootedDir;
+  view(stack: readonly LayerLocation[]): TreeView;
+}
+
+const DIFF_MODE = 0o755;
+
+/** Makes all but the symlink of its short name. The layer below is read-only from then on. */
+export function makeLayer(home: LayerHome, { location, below, limits, idMappings }: NewLayer): void {
+  const { dir } = location;
+  const whenMade = () => home.quota.limit(dir, limits);
+  writeLayerFiles(dir, { lowers: lowersOn(below), link: randomLinkName(), whenMade });
+  makeDirectory(`${dir}/diff`, DIFF_MODE);
+  home.ids.note(location, home.ids.forNew(idMappings, below[0]));
+  if (below[0] === undefined) return home.ids.giveToRoot(location);
+  inheritRoot(home, location, below);
+  if (!isCommitted(below[0].dir)) markCommitted(below[0].dir);
+}
+
+/** Overlayfs shows the upper's root directory as the merged root, so it must look like the one below. */
+function inheritRoot(home: LayerHome, location: LayerLocation, below: readonly LayerLocation[]): void {
+  using tree = home.openTree(location);
+  using view = home.view(below);
+  copyRootMetadata(view, tree, { shift: hostShift(home.ids.mappingsOf(location)) });
+}
