@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * A store of an ordinary user, through the command line: it enters the user's namespace by itself, and mounts in one
+ * that the user has entered.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import process from "node:process";
+import { describe, it } from "node:test";
+import { type ByteString, fromText } from "../../src/core/bytes.ts";
+import { digestOf } from "../../src/core/digest.ts";
+import { device, dir, file, hardlink, layerTar, symlink } from "../../src/testing/layer_builder.ts";
+import { NO_ORDINARY_USER, OrdinaryUser, type Subordinates } from "../support/ordinary_user.ts";
+
+const CAPABILITY = "\u0001\0\0\u0002\0\u0004\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
+
+/** Owners, modes and objects that no ordinary user can make. */
+const BASE = layerTar([
+  dir("etc", { mode: 0o755 }),
+  file("etc/shadow", "secret", { mode: 0, uid: 0, gid: 42 }),
+  dir("home/ada", { mode: 0o700, uid: 1000, gid: 1000 }),
+  file("home/ada/notes", "a", { mode: 0o600, uid: 1000, gid: 1000 }),
+  file("bin/su", "su", { mode: 0o4755, uid: 7 }),
+  file("bin/ping", "ping", { xattrs: xattrs({ "security.capability": CAPABILITY, "trusted.x": "y" }) }),
+  device("dev/null", { type: "char", devMajor: 1, devMinor: 3 }),
+  hardlink("bin/link", "bin/su"),
+  symlink("bin/ada", "../home/ada", { uid: 1000 }),
+]);
+
+const SETUPS: readonly { readonly ids: Subordinates; readonly skip: string | false; readonly owner: string }[] = [
+  { ids: "none", skip: false, owner: "0:0" },
+  {
+    ids: "65536",
+    skip: process.geteuid?.() !== 0 && "needs root, to say which subordinate ids a user has",
+    owner: "1000:1000",
+  },
+];
+
+describe("a store of an ordinary user", { skip: NO_ORDINARY_USER }, () => {
+  for (const { ids, skip, owner } of SETUPS) {
+    it(
+      `keeps layers as overlays and gives them back byte for byte, with subordinate ids: ${ids}`,
+      { skip },
+      async () => {
+        using user = new OrdinaryUser(ids);
+        const strata = (...args: string[]) => user.ok(user.strata(...args));
+        await user.ok(user.strata("register", "--name", "base"), { stdin: BASE });
+        assert.match(await strata("info"), /^Driver: +overlay2$/m);
+        await strata("create", "box", "--parent", "base");
+
+        writeFileSync(join(user.home, "work.sh"), script(user));
+        const said = await user.ok(user.strata("unshare", "sh", join(user.home, "work.sh")));
+        const changes = ["C /etc", "A /etc/new", "C /home", "C /home/ada", "C /home/ada/notes"];
+        assert.deepEqual(said.split("\n"), [`${owner} 600`, "a", ...changes]);
+
+        assert.equal(await strata("mounts", "--quiet"), "");
+        await strata("commit", "box", "--name", "change");
+        assert.equal(digestOf((await user.run(user.strata("export", "base"))).stdout), digestOf(BASE));
+        const { droppedAttributes } = JSON.parse(await strata("inspect", "base"))[0];
+        assert.ok(droppedAttributes > 0, String(droppedAttributes));
+        await strata("verify");
+        await strata("rm", "box", "change", "base");
+        assert.equal(await strata("layers", "--quiet"), "");
+      },
+    );
+  }
+});
+
+/** Works in the mounted tree, in one namespace. */
+function script(user: OrdinaryUser): string {
+  const strata = user.strata().map((word) => `'${word}'`).join(" ");
+  return `set -e
+tree=$(${strata} mount box)
+stat -c '%u:%g %a' "$tree/home/ada/notes"
+cat "$tree/home/ada/notes"
+echo
+echo more >> "$tree/home/ada/notes"
+echo new > "$tree/etc/new"
+${strata} changes box
+`;
+}
+
+function xattrs(values: Readonly<Record<string, string>>): Map<ByteString, Uint8Array> {
+  const bytes = (text: string) => Uint8Array.from(text, (char) => char.charCodeAt(0));
+  return new Map(Object.entries(values).map(([name, value]) => [fromText(name), bytes(value)]));
+}
