@@ -13,6 +13,7 @@ import type { OpenFile } from "../../host/open_file.ts";
 import { RootedDir } from "../../host/rooted_dir.ts";
 import type { Change } from "../../changeset/change.ts";
 import { PlainView } from "../../changeset/plain_view.ts";
+import type { TreeView } from "../../changeset/tree_view.ts";
 import type { Driver } from "../../driver/driver.ts";
 import type { DriverCapabilities } from "../../driver/driver_spec.ts";
 import type { LayerLocation } from "../../driver/layer_sealer.ts";
@@ -73,16 +74,28 @@ export async function assertMerged(
   expected: TreeShape,
 ): Promise<void> {
   const { driver } = context;
-  await using view = await driver.view(stack);
-  assert.deepEqual(shapeOf(view), expected);
+  assert.deepEqual(await inView(context, stack, shapeOf), expected);
   if (driver.capabilities.mounts === "no") return;
-  const listing = listingOf(view);
+  const listing = await inView(context, stack, listingOf);
   await withWritable(context, stack, ({ path }) => {
     assert.deepEqual(listingAt(path), listing, "the writable mount differs from the view");
   });
   const path = await driver.get(topId(stack), { access: "read-only" });
   assert.deepEqual(listingAt(path), listing, "the read-only mount differs from the view");
   await driver.put(topId(stack));
+}
+
+/**
+ * Calls with the merged tree of a stack, and gives it back: there may be a mount behind a view, and while the view lasts
+ * nobody else should unmount the layer.
+ */
+export async function inView<T>(
+  { driver }: DriverContext,
+  stack: readonly LayerLocation[],
+  use: (view: TreeView) => T,
+): Promise<T> {
+  await using view = await driver.view(stack);
+  return use(view);
 }
 
 /** All that can be seen in a directory of this machine. */
@@ -152,6 +165,11 @@ export function inTree<T>(path: string, use: (tree: RootedDir) => T): T {
 /** Whether the archive's owners, special modes, devices and privileged attributes can be kept. */
 export function keepsOwners({ ownership }: DriverCapabilities): boolean {
   return ownership === "archive";
+}
+
+/** Whether layers appear when they are published. */
+export function publishesApart({ publishing }: DriverCapabilities): boolean {
+  return publishing !== "in place";
 }
 
 /** Changes as `diff` prints them: kind and path, the root as `/`. */

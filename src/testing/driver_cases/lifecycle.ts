@@ -17,6 +17,7 @@ import {
   type DriverContext,
   inTree,
   listingAt,
+  publishesApart,
   put,
   stackOf,
   topId,
@@ -25,7 +26,7 @@ import {
 
 /** Cases about the life of a layer. */
 export const lifecycleCases: readonly DriverCase[] = [
-  { name: "a sealed layer appears when published, not before", run: publishes },
+  { name: "a sealed layer appears when published, not before", needs: publishesApart, run: publishes },
   { name: "layers can be sealed on layers that are staged only", run: sealsOnStaged },
   { name: "a sealed layer can be put on another copy of its parents", run: rebases },
   { name: "publishing under an id that is taken is refused", run: refusesTakenId },
@@ -53,7 +54,7 @@ export const lifecycleCases: readonly DriverCase[] = [
 
 async function publishes({ driver, work }: DriverContext): Promise<void> {
   const { sealed } = await stageLayer(driver, { archive: [file("a", "1")], work });
-  assert.equal(driver.exists(sealed.cacheId), false);
+  if (sealed.stagedAs === undefined) assert.equal(driver.exists(sealed.cacheId), false);
   await driver.publish(sealed);
   driver.syncHome();
   assert.equal(driver.exists(sealed.cacheId), true);

@@ -21,7 +21,7 @@ import {
   whiteout,
 } from "../layer_builder.ts";
 import { shapeOf } from "../tree_listing.ts";
-import { assertMerged, at, type DriverCase, type DriverContext, keepsOwners, stackOf } from "./case.ts";
+import { assertMerged, at, type DriverCase, type DriverContext, inView, keepsOwners, stackOf } from "./case.ts";
 
 const CAPABILITY = new Uint8Array([1, 0, 0, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
 const BYTES = new Uint8Array([0, 255, 10, 0, 128]);
@@ -121,16 +121,20 @@ async function overlayAttributes(context: DriverContext): Promise<void> {
 
 async function hardLinks(context: DriverContext): Promise<void> {
   const stack = await stackOf(context, [[file("a", "1"), dir("d"), hardlink("d/b", "a"), hardlink("c", "d/b")], []]);
-  await using view = await context.driver.view(stack);
-  assert.equal(new Set(["a", "d/b", "c"].map((name) => keyOf(view.stat(at(name))))).size, 1);
+  {
+    await using view = await context.driver.view(stack);
+    assert.equal(new Set(["a", "d/b", "c"].map((name) => keyOf(view.stat(at(name))))).size, 1);
+  }
   await assertMerged(context, stack, { a: "1", "d/": "", "d/b": "1", c: "1" });
 }
 
 async function hardLinkBelow(context: DriverContext): Promise<void> {
   const stack = await stackOf(context, [[dir("d"), file("d/a", "1", { mode: 0o640 })], [hardlink("h", "d/a")]]);
-  await using view = await context.driver.view(stack);
-  assert.equal(keyOf(view.stat(at("h"))), keyOf(view.stat(at("d/a"))));
-  assert.equal(view.stat(at("h"))?.mode, 0o640);
+  {
+    await using view = await context.driver.view(stack);
+    assert.equal(keyOf(view.stat(at("h"))), keyOf(view.stat(at("d/a"))));
+    assert.equal(view.stat(at("h"))?.mode, 0o640);
+  }
   await assertMerged(context, stack, { "d/": "", "d/a": "1", h: "1" });
 }
 
@@ -143,10 +147,12 @@ async function rootMetadata(context: DriverContext): Promise<void> {
   const metadata = { mode: 0o711, mtime: { sec: 1_111_111_111, nsec: 5 } };
   const root = renamed(dir("root", { ...metadata, xattrs: xattr("user.root", "1") }), fromText("./"));
   const stack = await stackOf(context, [[root, file("a", "1")], [file("b", "2")]]);
-  await using view = await context.driver.view(stack);
-  const stat = view.stat(ROOT);
-  assert.deepEqual({ mode: stat?.mode, mtime: stat?.mtime }, metadata);
-  assert.equal(view.xattrs(ROOT).size, 1);
+  {
+    await using view = await context.driver.view(stack);
+    const stat = view.stat(ROOT);
+    assert.deepEqual({ mode: stat?.mode, mtime: stat?.mtime }, metadata);
+    assert.equal(view.xattrs(ROOT).size, 1);
+  }
   await assertMerged(context, stack, { a: "1", b: "2" });
 }
 
@@ -156,8 +162,10 @@ async function rawNames(context: DriverContext): Promise<void> {
     [renamed(file("x", "1"), one), renamed(file("x", "2"), two), symlink("l", "x")],
     [renamed(file("x", "3"), two)],
   ]);
-  await using view = await context.driver.view(stack);
-  assert.deepEqual(view.list(ROOT).map(({ name }) => name), [fromText("l"), two, one]);
+  {
+    await using view = await context.driver.view(stack);
+    assert.deepEqual(view.list(ROOT).map(({ name }) => name), [fromText("l"), two, one]);
+  }
   await assertMerged(context, stack, { l: "-> x", "\\xfea": "3", "\\xffa": "1" });
 }
 
@@ -171,8 +179,10 @@ async function specialNames(context: DriverContext): Promise<void> {
       ...names.slice(0, 3).map((name) => whiteout(`d/${name}`)),
     ],
   ]);
-  await using view = await context.driver.view(stack);
-  assert.deepEqual(new Set(view.list(at("d")).map(({ name }) => name)), new Set(names.slice(3).map(fromText)));
+  {
+    await using view = await context.driver.view(stack);
+    assert.deepEqual(new Set(view.list(at("d")).map(({ name }) => name)), new Set(names.slice(3).map(fromText)));
+  }
   await assertMerged(context, stack, {
     "d/": "",
     ...Object.fromEntries(names.slice(3).map((name) => [`d/${name === "\n" ? "\\x0a" : name}`, "2"])),
@@ -193,11 +203,13 @@ async function expectStat(
   expected: readonly (readonly [name: string, stat: Partial<FileStat>])[],
 ): Promise<void> {
   const stack = await stackOf(context, [members, []]);
-  await using view = await context.driver.view(stack);
-  for (const [name, properties] of expected) {
-    const stat = view.stat(at(name));
-    const seen = Object.fromEntries(Object.entries(stat ?? {}).filter(([key]) => key in properties));
-    assert.deepEqual(seen, properties, name);
+  {
+    await using view = await context.driver.view(stack);
+    for (const [name, properties] of expected) {
+      const stat = view.stat(at(name));
+      const seen = Object.fromEntries(Object.entries(stat ?? {}).filter(([key]) => key in properties));
+      assert.deepEqual(seen, properties, name);
+    }
   }
   await assertSameMounted(context, stack);
 }
@@ -211,15 +223,16 @@ interface XattrCase {
 
 async function expectXattr(context: DriverContext, { name, value, members }: XattrCase): Promise<void> {
   const stack = await stackOf(context, [members({ xattrs: new Map([[fromText(name), value]]) }), []]);
-  await using view = await context.driver.view(stack);
-  assert.deepEqual([...view.xattrs(at("o"))], [[fromText(name), value]]);
+  {
+    await using view = await context.driver.view(stack);
+    assert.deepEqual([...view.xattrs(at("o"))], [[fromText(name), value]]);
+  }
   await assertSameMounted(context, stack);
 }
 
 /** The mounted tree, compared with the view in all its properties. */
 async function assertSameMounted(context: DriverContext, stack: Parameters<typeof assertMerged>[1]): Promise<void> {
-  await using view = await context.driver.view(stack);
-  await assertMerged(context, stack, shapeOf(view));
+  await assertMerged(context, stack, await inView(context, stack, shapeOf));
 }
 
 function xattr(name: string, value: string): ReadonlyMap<ByteString, Uint8Array> {

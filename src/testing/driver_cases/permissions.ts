@@ -76,8 +76,10 @@ async function assertEverywhere(
   expected: Partial<FileStat>,
 ): Promise<void> {
   const { driver } = context;
-  await using view = await driver.view(stack);
-  assertStat(view, expected, "the view");
+  {
+    await using view = await driver.view(stack);
+    assertStat(view, expected, "the view");
+  }
   const mounted = await driver.get(topId(stack), { access: "read-only" });
   inTree(mounted, (tree) => assertStat(tree, expected, "the read-only mount"));
   await driver.put(topId(stack));

@@ -17,6 +17,7 @@ import {
   changeLines,
   type DriverCase,
   type DriverContext,
+  inView,
   listingAt,
   put,
   withSnapshots,
@@ -216,8 +217,7 @@ async function chained(context: DriverContext, steps: readonly Step[]): Promise<
     for (const [index, { tree, changes }] of steps.entries()) {
       const id = ids[index];
       if (id === undefined) throw new Error("A snapshot is missing");
-      await using view = await driver.view(stackIn(driver, id));
-      assert.deepEqual(shapeOf(view), tree);
+      assert.deepEqual(await inView(context, stackIn(driver, id), shapeOf), tree);
       if (changes !== undefined) assert.deepEqual(changeLines(await driver.changes(id, ids[index - 1])), changes);
       const listing = listingAt(await driver.get(id, { access: "read-only" }));
       await driver.put(id);

@@ -206,8 +206,10 @@ export const stackingCases: readonly DriverCase[] = [
 async function impliedDirectory(context: DriverContext): Promise<void> {
   const mtime = { sec: 1_000_000_000, nsec: 123_456_789 };
   const stack = await stackOf(context, [[dir("d", { mode: 0o1750, mtime }), file("d/a", "1")], [file("d/b", "2")]]);
-  await using view = await context.driver.view(stack);
-  const stat = view.stat(at("d"));
-  assert.deepEqual([stat?.mode, stat?.mtime], [0o1750, mtime]);
+  {
+    await using view = await context.driver.view(stack);
+    const stat = view.stat(at("d"));
+    assert.deepEqual([stat?.mode, stat?.mtime], [0o1750, mtime]);
+  }
   await assertMerged(context, stack, { "d/": "", "d/a": "1", "d/b": "2" });
 }

@@ -9,7 +9,6 @@ import { fromText } from "../../core/bytes.ts";
 import type { Timespec } from "../../core/file_stat.ts";
 import { ROOT } from "../../core/layer_path.ts";
 import type { RootedDir } from "../../host/rooted_dir.ts";
-import { stackOf as stackIn } from "../../driver/driver.ts";
 import { dir, fifo, file, hardlink, type LayerMember, symlink } from "../layer_builder.ts";
 import { listingOf } from "../tree_listing.ts";
 import {
@@ -18,6 +17,7 @@ import {
   type DriverCase,
   type DriverContext,
   inTree,
+  inView,
   listingAt,
   put,
   stackOf,
@@ -113,14 +113,13 @@ async function timeChange(context: DriverContext): Promise<void> {
 async function readingChangesNothing(context: DriverContext): Promise<void> {
   const { driver } = context;
   const stack = await stackOf(context, [[dir("d", { mtime: FIRST }), file("d/f", "1", { mtime: FIRST })], []]);
-  await using view = await driver.view(stackIn(driver, topId(stack)));
-  const before = listingOf(view);
+  const before = await inView(context, stack, listingOf);
   for (let round = 0; round < 2; round++) {
     assert.deepEqual(listingAt(await driver.get(topId(stack), { access: "read-only" })), before);
     await driver.put(topId(stack));
     await withWritable(context, stack, ({ path }) => assert.deepEqual(listingAt(path), before));
   }
-  assert.deepEqual(listingOf(view), before);
+  assert.deepEqual(await inView(context, stack, listingOf), before);
 }
 
 async function directoryFirst(context: DriverContext): Promise<void> {

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Drivers of which only what a proto driver must have is used: all else is made by `completeDriver`.
+ *
+ * @module
+ */
+import { tmpdir } from "node:os";
+import { completeDriver } from "../../src/driver/complete_driver.ts";
+import { probeOverlay } from "../../src/driver/overlay/probe.ts";
+import type { ProtoDriver } from "../../src/driver/proto_driver.ts";
+import { openDriver } from "../../src/driver/registry.ts";
+import { runSuite, type Setup } from "./scratch_driver.ts";
+
+runSuite(naive("vfs"), undefined);
+runSuite(naive("overlay2"), await probeOverlay(tmpdir()));
+
+function naive(driver: string): Setup {
+  return {
+    name: `naive on ${driver}`,
+    driver,
+    cases: "light",
+    // The layers of overlay2 know those below by links, and a proto driver makes no layer under an old one's link.
+    without: driver === "overlay2" ? ["a layer that is made again takes its old place, and layers above find it"] : [],
+    open: (spec) => completeDriver(protoOf(openDriver(spec))),
+  };
+}
+
+function protoOf(driver: ProtoDriver): ProtoDriver {
+  return {
+    spec: driver.spec,
+    // A layer made through `create` can be written to where `get` gives it, unless another lies on it.
+    capabilities: { ...driver.capabilities, readOnlyMounts: "trusted" },
+    create: (id, parent, options) => driver.create(id, parent, options),
+    createReadWrite: (id, parent, options) => driver.createReadWrite(id, parent, options),
+    createFromTemplate: (id, options) => driver.createFromTemplate(id, options),
+    remove: (id) => driver.remove(id),
+    treeOf: (id, access) => driver.treeOf(id, access),
+    get: (id, options) => driver.get(id, options),
+    put: (id) => driver.put(id),
+    exists: (id) => driver.exists(id),
+    list: () => driver.list(),
+    status: () => driver.status(),
+    metadata: (id) => driver.metadata(id),
+    readWriteDiskUsage: (id) => driver.readWriteDiskUsage(id),
+    cleanup: () => driver.cleanup(),
+    additionalImageStores: () => driver.additionalImageStores(),
+  };
+}
