@@ -27,7 +27,7 @@ export const LOWERS_MAX = 500;
 export interface OverlayOptions {
   readonly mountOptions: readonly string[];
   /** What a writable layer may use that asks for nothing else. */
-  readonly limits: ProjectLimits;
+  readonly limits?: ProjectLimits;
   /** Absolute path of the program that mounts in place of the kernel. */
   readonly mountProgram?: string;
   /** Absent: as this process's user namespace suggests. */
@@ -67,21 +67,22 @@ const RESERVED = new Set([
 ]);
 /** One option, with what could end it or quote it left out. */
 const MOUNT_OPTION = /^[A-Za-z_][A-Za-z0-9_-]*(=[A-Za-z0-9_./:@+-]+)?$/;
-const OPTION_NAMES =
-  '"overlay2.mountopt", "overlay2.override_kernel_check", "overlay2.mount_program" and "overlay2.ignore_chown_errors"';
+const OPTION_NAMES = '"overlay2.mountopt", "overlay2.size", "overlay2.inodes", "overlay2.override_kernel_check", ' +
+  '"overlay2.mount_program" and "overlay2.ignore_chown_errors"';
 /** How containers/storage begins the names. */
 const OTHER_PREFIX = /^(?:overlay)?\./;
 /** A security context: printable, without what would end or change a quoted value. */
 const LABEL = /^[ !#-[\]-~]+$/;
 
 /**
- * The driver's options: `overlay2.mountopt`, a comma-separated list for every mount, `overlay2.mount_program`, and
- * `overlay2.ignore_chown_errors`; they may begin with `overlay.` as well.
+ * The driver's options: `overlay2.mountopt`, a comma-separated list for every mount, `overlay2.size` and
+ * `overlay2.inodes`, the limits of writable layers, `overlay2.mount_program`, and `overlay2.ignore_chown_errors`; they may
+ * begin with `overlay.` or `.` as well.
  * @throws {StrataError} `INVALID_ARGUMENT` for an unknown option
  */
 export function parseOverlayOptions(options: Readonly<Record<string, string>>): OverlayOptions {
   let mountOptions: readonly string[] = [];
-  let limits = UNLIMITED;
+  let limits: ProjectLimits | undefined;
   let chownErrors: ChownErrors | undefined;
   let mountProgram: string | undefined;
   for (const [name, value] of Object.entries(options)) {
@@ -99,10 +100,10 @@ export function parseOverlayOptions(options: Readonly<Record<string, string>>): 
         mountProgram = parseMountProgram(value);
         break;
       case "overlay2.size":
-        limits = { ...limits, bytes: parseByteSize(value) };
+        limits = { ...UNLIMITED, ...limits, bytes: parseByteSize(value) };
         break;
       case "overlay2.inodes":
-        limits = { ...limits, inodes: parseInodes(value) };
+        limits = { ...UNLIMITED, ...limits, inodes: parseInodes(value) };
         break;
       default:
         throw new StrataError(
@@ -114,7 +115,7 @@ export function parseOverlayOptions(options: Readonly<Record<string, string>>): 
   }
   return {
     mountOptions,
-    limits,
+    ...(limits === undefined ? {} : { limits }),
     ...(chownErrors === undefined ? {} : { chownErrors }),
     ...(mountProgram === undefined ? {} : { mountProgram }),
   };

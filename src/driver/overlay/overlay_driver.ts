@@ -107,7 +107,7 @@ export class OverlayDriver implements Driver {
     this.#names = new LayerNames(this.#home);
     this.#mounts = new OverlayMounts(this.#home, this.#ids, options);
     this.#quota = new LayerQuota({ home: this.#home, layers: this.#home });
-    this.#limits = options.limits;
+    this.#limits = options.limits ?? UNLIMITED;
     this.#quota.require(this.#limits);
     this.capabilities = {
       mounts: mayMount() ? "yes" : "no",
@@ -227,7 +227,8 @@ export class OverlayDriver implements Driver {
   }
 
   async get(id: CacheId, options: GetOptions = {}): Promise<string> {
-    return await this.#mounts.get(requireLayer(this.locate(id)), options);
+    const layer = requireLayer(this.locate(id));
+    return await this.#quota.relaxed(layer.dir, () => this.#mounts.get(layer, options));
   }
 
   async put(id: CacheId): Promise<void> {

@@ -13,7 +13,7 @@ import { parseInodes, UNLIMITED } from "../quota.ts";
 /** What the user asked of this driver. */
 export interface VfsOptions {
   /** What a writable layer may use that asks for nothing else. */
-  readonly limits: ProjectLimits;
+  readonly limits?: ProjectLimits;
   /** Absent: as this process's user namespace suggests. */
   readonly chownErrors?: ChownErrors;
 }
@@ -24,7 +24,7 @@ export interface VfsOptions {
  */
 export function parseVfsOptions(options: Readonly<Record<string, string>>): VfsOptions {
   let chownErrors: ChownErrors | undefined;
-  let limits = UNLIMITED;
+  let limits: ProjectLimits | undefined;
   for (const [name, value] of Object.entries(options)) {
     switch (name.toLowerCase()) {
       case "vfs.ignore_chown_errors":
@@ -32,11 +32,11 @@ export function parseVfsOptions(options: Readonly<Record<string, string>>): VfsO
         break;
       case "size":
       case "vfs.size":
-        limits = { ...limits, bytes: parseByteSize(value) };
+        limits = { ...UNLIMITED, ...limits, bytes: parseByteSize(value) };
         break;
       case "inodes":
       case "vfs.inodes":
-        limits = { ...limits, inodes: parseInodes(value) };
+        limits = { ...UNLIMITED, ...limits, inodes: parseInodes(value) };
         break;
       default:
         throw new StrataError(
@@ -47,5 +47,5 @@ export function parseVfsOptions(options: Readonly<Record<string, string>>): VfsO
         );
     }
   }
-  return { limits, ...(chownErrors === undefined ? {} : { chownErrors }) };
+  return { ...(limits === undefined ? {} : { limits }), ...(chownErrors === undefined ? {} : { chownErrors }) };
 }

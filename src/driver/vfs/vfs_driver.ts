@@ -82,7 +82,7 @@ export class VfsDriver implements Driver {
    * @throws {StrataError} `INVALID_ARGUMENT` for options it does not have, `NOT_SUPPORTED` for limits that nothing keeps
    */
   constructor(spec: DriverSpec) {
-    const { chownErrors, limits } = parseVfsOptions(spec.options);
+    const { chownErrors, limits = UNLIMITED } = parseVfsOptions(spec.options);
     this.spec = spec;
     this.#home = attempt(`open the driver's home "${spec.home}"`, () => {
       ensureDir(spec.home, HOME_MODE);
