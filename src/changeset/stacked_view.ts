@@ -26,10 +26,20 @@ import type { TreeView } from "./tree_view.ts";
 export interface WhiteoutDialect {
   /** Whether the object stands for an absence. Only character devices can: listings ask for nothing else. */
   isWhiteout(stat: FileStat): boolean;
+  /** Empty files that stand for absences, too; absent where there are none. */
+  readonly files?: FileWhiteouts;
   /** Whether nothing below shows inside the layer's directory at `path`. Asked for real directories only. */
   isOpaque(layer: Pick<LayerDir, "xattrs">, path: LayerPath): boolean;
   /** Whether the attribute is the driver's own, and no part of the tree. */
   isPrivateXattr(name: ByteString): boolean;
+}
+
+/** How an empty file says that something below it is gone. */
+export interface FileWhiteouts {
+  /** Whether there may be such files in the layer's directory at `path`. Nothing is asked of files elsewhere. */
+  mayBeIn(layer: Pick<LayerDir, "xattrs">, path: LayerPath): boolean;
+  /** Whether the empty file at `path` is one. */
+  isWhiteout(layer: Pick<LayerDir, "xattrs">, path: LayerPath): boolean;
 }
 
 /** A directory of the merged tree, at a path without symlinks. */
@@ -44,6 +54,8 @@ interface MergedDir {
   /** Lookups answered by asking each layer; after {@link LOOKUPS_BEFORE_LISTING} the directory is listed instead. */
   lookups: number;
   names: ReadonlyMap<ByteString, NameHolders> | undefined;
+  /** Those of the layers in which empty files may be whiteouts; looked up when the first such file is met. */
+  fileMarked: ReadonlySet<LayerDir> | undefined;
 }
 
 /** Anything else, at a path without symlinks in its parents. */
@@ -66,6 +78,9 @@ interface NameHolders {
 /** A lookup asks every layer of the directory once; a listing costs each layer about as much as this many lookups. */
 const LOOKUPS_BEFORE_LISTING = 8;
 
+/** Of a directory about which nothing was asked yet. */
+const UNASKED = { lookups: 0, names: undefined, fileMarked: undefined } as const;
+
 /** A stack of layer directories as one tree. It owns their handles. Failures of the system come as `OsError`. */
 export class StackedView implements TreeView {
   readonly #layers: readonly LayerDir[];
@@ -87,7 +102,7 @@ export class StackedView implements TreeView {
     if (top === undefined || stat === undefined) {
       throw new StrataError("INVALID_ARGUMENT", "Cannot stack layers: the list is empty", { argument: "layers" });
     }
-    this.#root = { type: "dir", path: ROOT, top, stat, layers, lookups: 0, names: undefined };
+    this.#root = { type: "dir", path: ROOT, top, stat, layers, ...UNASKED };
     this.#dirs.set(ROOT, this.#root);
   }
 
@@ -201,19 +216,20 @@ export class StackedView implements TreeView {
     const path = joinPath(dir.path, name);
     const known = this.#dirs.get(path);
     if (known !== undefined) return known;
-    const node = this.#merge(path, this.#holdersOf(dir, name));
+    const node = this.#merge(path, dir, this.#holdersOf(dir, name));
     if (node?.type === "dir") this.#dirs.set(path, node);
     return node;
   }
 
   /** Overlayfs's lookup: `layers` are those of the parent directory that may have the name. */
-  #merge(path: LayerPath, layers: readonly LayerDir[]): Node | undefined {
+  #merge(path: LayerPath, parent: MergedDir, layers: readonly LayerDir[]): Node | undefined {
     const merged: LayerDir[] = [];
     let dir: Pick<MergedDir, "top" | "stat"> | undefined;
     for (const layer of layers) {
       const stat = layer.stat(path);
       if (stat === undefined) continue;
       if (this.#dialect.isWhiteout(stat)) break;
+      if (stat.type === "file" && stat.size === 0 && this.#isFileWhiteout(path, parent, layer)) break;
       if (stat.type !== "dir") {
         if (dir === undefined) return { type: "leaf", path, top: layer, stat };
         break;
@@ -222,7 +238,18 @@ export class StackedView implements TreeView {
       merged.push(layer);
       if (layer !== layers.at(-1) && this.#dialect.isOpaque(layer, path)) break;
     }
-    return dir && { type: "dir", path, ...dir, layers: merged, lookups: 0, names: undefined };
+    return dir && { type: "dir", path, ...dir, layers: merged, ...UNASKED };
+  }
+
+  #isFileWhiteout(path: LayerPath, parent: MergedDir, layer: LayerDir): boolean {
+    const { files } = this.#dialect;
+    return files !== undefined && this.#fileMarkedIn(parent).has(layer) && files.isWhiteout(layer, path);
+  }
+
+  #fileMarkedIn(dir: MergedDir): ReadonlySet<LayerDir> {
+    const { files } = this.#dialect;
+    dir.fileMarked ??= new Set(files && dir.layers.filter((layer) => files.mayBeIn(layer, dir.path)));
+    return dir.fileMarked;
   }
 
   /** The layers to ask for a name: all of the directory's, until it has been listed. */
@@ -251,12 +278,15 @@ export class StackedView implements TreeView {
     const entries = dir.layers.length === 1
       ? dir.top.list(dir.path)
       : Array.from(this.#namesOf(dir).values(), (holders) => holders.entry);
-    return entries.filter((entry) => !MAY_BE_WHITEOUT.has(entry.type) || this.#child(dir, entry.name) !== undefined);
+    const suspects = this.#fileMarkedIn(dir).size === 0 ? MAY_BE_WHITEOUT : MAY_BE_MARKED;
+    return entries.filter((entry) => !suspects.has(entry.type) || this.#child(dir, entry.name) !== undefined);
   }
 }
 
 /** What the listing says of a whiteout, in any dialect; file systems may leave the type out. Others need no `stat`. */
 const MAY_BE_WHITEOUT: ReadonlySet<DirEntry["type"]> = new Set(["char", undefined]);
+/** The same, where files can be whiteouts. */
+const MAY_BE_MARKED: ReadonlySet<DirEntry["type"]> = new Set([...MAY_BE_WHITEOUT, "file"]);
 
 function refuseAbsent(kind: string, path: LayerPath): never {
   throw new StrataError("NOT_FOUND", `Cannot read "${display(path)}": the merged tree has no ${kind} there`, {

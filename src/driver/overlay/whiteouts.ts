@@ -4,6 +4,9 @@
  * on a directory hides all that lies in it below. Inside a user namespace, where nobody may set `trusted.` attributes,
  * the marks are `user.overlay.…`, and mounts say so by the option `userxattr`.
  *
+ * Written by other programs there are also whiteouts without devices, which kernels know since 6.7: an empty file with the
+ * attribute `overlay.whiteout`, in a directory whose attribute `overlay.opaque` is `x`. They are read here, never written.
+ *
  * Source: kernel Documentation/filesystems/overlayfs.rst, "whiteouts and opaque directories", "User xattr".
  *
  * @module
@@ -21,6 +24,8 @@ import type { WhiteoutDialect } from "../../changeset/stacked_view.ts";
 export type MarkSpace = "trusted" | "user";
 
 const YES = new TextEncoder().encode("y");
+/** On a directory: it is not opaque, but files in it can be whiteouts. */
+const HAS_FILE_WHITEOUTS = new TextEncoder().encode("x");
 const DEVICE = { type: "char", mode: 0, major: 0, minor: 0 } as const;
 
 /** The marks that this process can read and write. */
@@ -36,15 +41,21 @@ export function markName(marks: MarkSpace, mark: string): ByteString {
 /** How overlay layers say what they hide. */
 export function overlayDialect(marks: MarkSpace): WhiteoutDialect {
   const opaque = markName(marks, "opaque");
+  const whiteout = markName(marks, "whiteout");
   const prefix = markName(marks, "");
+  const isMarked = (layer: Pick<RootedDir, "xattrs">, path: LayerPath, mark: Uint8Array): boolean => {
+    const value = layer.xattrs(path).get(opaque);
+    return value?.byteLength === 1 && value[0] === mark[0];
+  };
   return {
     isWhiteout(stat: FileStat): boolean {
       return stat.type === "char" && stat.rdevMajor === 0 && stat.rdevMinor === 0;
     },
-    isOpaque(layer: RootedDir, path: LayerPath): boolean {
-      const value = layer.xattrs(path).get(opaque);
-      return value?.byteLength === 1 && value[0] === YES[0];
+    files: {
+      mayBeIn: (layer, path) => isMarked(layer, path, HAS_FILE_WHITEOUTS),
+      isWhiteout: (layer, path) => layer.xattrs(path).has(whiteout),
     },
+    isOpaque: (layer, path) => isMarked(layer, path, YES),
     isPrivateXattr(name: ByteString): boolean {
       return name.startsWith(prefix);
     },

@@ -10,9 +10,10 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
+import { release, tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
+import { ROOT } from "../../../src/core/layer_path.ts";
 import { hasCode } from "../../../src/core/errors.ts";
 import { randomCacheId } from "../../../src/core/ids.ts";
 import { probeOverlay } from "../../../src/driver/overlay/probe.ts";
@@ -60,6 +61,26 @@ describe("OverlayDriver", { skip }, () => {
     assert.deepEqual(diff.list(at("e")), []);
     assert.deepEqual([...diff.xattrs(at("e"))], [[markName(currentMarks(), "opaque"), new Uint8Array([0x79])]]);
     assert.equal(diff.xattrs(at("d")).size, 0);
+  });
+
+  onScratch("reads whiteouts that are files, as the kernel does", async (context) => {
+    const { driver } = context;
+    const below = ["d", "e"].flatMap((name) => [dir(name), file(`${name}/gone`), file(`${name}/kept`)]);
+    const above = ["d", "e"].flatMap((name) => [dir(name), file(`${name}/gone`), file(`${name}/new`)]);
+    const stack = await stackOf(context, [[...below, file("gone")], [...above, file("gone")], [file("top")]]);
+    using layer = RootedDir.open(`${stack[1]?.dir}/diff`);
+    const [yes, none] = [new TextEncoder().encode("x"), new Uint8Array(0)];
+    // The directory "e" does not say that there are such files in it.
+    for (const path of [ROOT, at("d")]) layer.setXattr(path, markName(currentMarks(), "opaque"), yes);
+    for (const path of ["gone", "d/gone"]) layer.setXattr(at(path), markName(currentMarks(), "whiteout"), none);
+    using view = await driver.view(stack);
+    assert.equal(view.stat(at("d/gone")), undefined);
+    const names = ["", "d", "e"].map((path) => view.list(path === "" ? ROOT : at(path)).map(({ name }) => name));
+    assert.deepEqual(names, [["d", "e", "top"], ["kept", "new"], ["gone", "kept", "new"]]);
+    if (!knowsFileWhiteouts()) return;
+    const path = await driver.get(topId(stack));
+    assert.deepEqual(["", "d", "e"].map((name) => readdirSync(`${path}/${name}`).sort()), names);
+    await driver.put(topId(stack));
   });
 
   onScratch("mounts without redirects, metacopy and index", async (context) => {
@@ -152,6 +173,12 @@ describe("OverlayDriver", { skip }, () => {
 
 function onScratch(name: string, run: (context: DriverContext) => Promise<void> | void): void {
   it(name, () => withScratchDriver("overlay2", run));
+}
+
+/** Kernels do from 6.7. */
+function knowsFileWhiteouts(): boolean {
+  const [major = 0, minor = 0] = release().split(".").map(Number);
+  return major > 6 || (major === 6 && minor >= 7);
 }
 
 function modeOf(path: string): number {
