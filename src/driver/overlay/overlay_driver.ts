@@ -11,7 +11,8 @@ import type { LayerPath } from "../../core/layer_path.ts";
 import { syncDir } from "../../host/durable.ts";
 import { fromOsError } from "../../host/errno.ts";
 import { ensureDir, exchangePaths, pathExists, realPath, removeTreeAt, renamePath } from "../../host/files.ts";
-import { fileSystemOf } from "../../host/fs_info.ts";
+import { fileSystemOf, getFsMagic } from "../../host/fs_info.ts";
+import { fileSystemName } from "../../host/fs_magic.ts";
 import { mayMount } from "../../host/mount_right.ts";
 import type { ProjectLimits } from "../../host/quota_structs.ts";
 import type { RootedDir } from "../../host/rooted_dir.ts";
@@ -42,6 +43,7 @@ import { unmountBelow } from "../mounting.ts";
 import { ownershipHere } from "../ownership.ts";
 import { LayerQuota, parseLimits, UNLIMITED } from "../quota.ts";
 import { attempt, refuseStorageOptions, removeTree, requireAbsent, requireLayer } from "../requests.ts";
+import { backingRefusal } from "./backing.ts";
 import { OverlayFiles } from "./diff_files.ts";
 import { remapLayer } from "./remap.ts";
 import { copyDiff } from "./template.ts";
@@ -68,8 +70,11 @@ const BEGINNING: Timespec = { sec: 0, nsec: 0 };
 /** Makes overlay drivers. */
 export const OVERLAY_FACTORY = {
   open: (spec: DriverSpec): Driver => new OverlayDriver(spec),
-  probe: (home: string, options: DriverSpec["options"]) =>
-    probeOverlay(home, parseOverlayOptions(options).mountProgram),
+  probe: async (home: string, options: DriverSpec["options"]) => {
+    const { mountProgram } = parseOverlayOptions(options);
+    const refusal = mountProgram === undefined ? backingRefusal(fileSystemName(getFsMagic(home))) : undefined;
+    return refusal ?? await probeOverlay(home, mountProgram);
+  },
   fallback: mountProgramInstead,
 };
 
