@@ -61,6 +61,19 @@ export function programMountData({ lowers, upper, extra, label }: Omit<OverlayMo
 }
 
 /**
+ * Makes sure that a program can write below a home: fuse-overlayfs takes an upper directory's whole path for a list.
+ * @throws {StrataError} `NOT_SUPPORTED` for a path with a colon
+ */
+export function requireUnsplit(home: string): void {
+  if (!home.includes(":")) return;
+  throw new StrataError(
+    "NOT_SUPPORTED",
+    `Cannot mount for writing by a mount program below "${home}": it would split the path at ":"; use another directory`,
+    { feature: "mount program" },
+  );
+}
+
+/**
  * Mounts, and returns when the tree is there.
  * @throws {StrataError} `IO` with the program's own words when it fails, mounts nothing, or takes too long; `ABORTED` for
  *   the signal. Nothing is mounted then.

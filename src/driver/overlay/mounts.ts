@@ -20,7 +20,7 @@ import { removeMountPoint } from "../layer_directory.ts";
 import { mount, type MountRequest, unmount, unmountBelow } from "../mounting.ts";
 import { inTurn } from "../turns.ts";
 import { addForm, useKernelForm } from "./layer_form.ts";
-import { mountByProgram, programMountData } from "./mount_program.ts";
+import { mountByProgram, programMountData, requireUnsplit } from "./mount_program.ts";
 import { findLinkName, lowerOf, readLowers, resolveLowers } from "./layout.ts";
 import { MAPPED_PREFIX, probeMappedLowers } from "./mapped_home.ts";
 import {
@@ -187,7 +187,10 @@ export class OverlayMounts {
     const overlay = { ...stack, switches, label: options.mountLabel, extra };
     if (access === "writable") forgetVolatile(`${this.#home}/${id}`);
     if (mountProgram === undefined) return await this.#run(id, overlay);
-    if (access === "writable") addForm(`${this.#home}/${id}`, "program");
+    if (access === "writable") {
+      requireUnsplit(this.#home);
+      addForm(`${this.#home}/${id}`, "program");
+    }
     await mountByProgram({
       program: mountProgram,
       cwd: this.#home,
