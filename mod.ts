@@ -25,7 +25,9 @@ export { parseChainId, parseDiffId, parseDigest } from "./src/core/digest.ts";
 export type { Descriptor, DescriptorPlatform, LayerDescriptor } from "./src/core/descriptor.ts";
 export type { ChainId, DiffId, Digest } from "./src/core/digest.ts";
 export { hasCode, isStrataError, StrataError } from "./src/core/errors.ts";
-export type { AnyStrataError, ErrorCode, ErrorDetail, Stage } from "./src/core/errors.ts";
+export type { AnyStrataError, DriverLack, ErrorCode, ErrorDetail, Stage } from "./src/core/errors.ts";
+export { formatIdMap, parseIdMap, parseIdMapList } from "./src/core/id_map.ts";
+export type { IdMap, IdMappings } from "./src/core/id_map.ts";
 export { parseRecordId } from "./src/core/ids.ts";
 export type { CacheId, RecordId } from "./src/core/ids.ts";
 export type { LayerPath } from "./src/core/layer_path.ts";
@@ -35,13 +37,51 @@ export type { Change, ChangeKind, DroppedAttribute, Ownership } from "./src/chan
 export { compressStream } from "./src/compression/compress.ts";
 export type { CompressOptions, WritableCompression } from "./src/compression/compress.ts";
 export type { Compression } from "./src/compression/detect.ts";
-export { parseDriverOptions } from "./src/driver/registry.ts";
-export type { DriverCapabilities } from "./src/driver/driver_spec.ts";
-export type { StatusRow } from "./src/driver/proto_driver.ts";
+export { DEFAULT_CHECKER, fileSystemChecker, isMounted } from "./src/driver/checker.ts";
+export type { Checker } from "./src/driver/checker.ts";
+export { completeDriver } from "./src/driver/complete_driver.ts";
+export type { DriverParts, LayerRenamer, StorageOptions } from "./src/driver/complete_driver.ts";
+export type {
+  ApplyOptions,
+  Diff,
+  DiffDriver,
+  DiffGetter,
+  DiffGetterDriver,
+  DiffOptions,
+} from "./src/driver/diff_driver.ts";
+export type { Driver } from "./src/driver/driver.ts";
+export { findLayers } from "./src/driver/layer_directory.ts";
+export type { LayerIdMapUpdater, UpdateIdMapOptions } from "./src/driver/layer_id_maps.ts";
+export type { LayerLocation, LayerSealer, SealedLayer, SealRequest } from "./src/driver/layer_sealer.ts";
+export type { Debris, LayerFault, LayerUpkeep } from "./src/driver/layer_upkeep.ts";
+export { naiveDiffDriver } from "./src/driver/naive_diff.ts";
+export type { DiffableDriver } from "./src/driver/naive_diff.ts";
+export { naiveLayerIdMapUpdater } from "./src/driver/naive_id_maps.ts";
+export type {
+  Awaitable,
+  CreateOptions,
+  DiskUsage,
+  FoundLayer,
+  GetOptions,
+  LayerTree,
+  ProtoDriver,
+  StatusRow,
+  TemplateOptions,
+} from "./src/driver/proto_driver.ts";
+export { RefCounter } from "./src/driver/ref_counter.ts";
+export type { RefCounterGetOptions, RefCounterPutOptions } from "./src/driver/ref_counter.ts";
+export { parseDriverOptions, registerDriver } from "./src/driver/registry.ts";
+export type { DriverFactory, DriverRefusal, RegisterDriverOptions } from "./src/driver/registry.ts";
+export { copyDirectory, diskUsageOf, makeLayerDirectory } from "./src/driver/tree_tools.ts";
+export type { CopyDirectoryOptions } from "./src/driver/tree_tools.ts";
+export type { DriverCapabilities, DriverSpec } from "./src/driver/driver_spec.ts";
 export type { Durability } from "./src/host/durable.ts";
 export { runInUserNamespace } from "./src/host/enter_user_namespace.ts";
 export type { EnterOptions } from "./src/host/enter_user_namespace.ts";
 export { inUserNamespace } from "./src/host/user_namespace.ts";
+export { getFsMagic } from "./src/host/fs_info.ts";
+export { fileSystemName, FS_MAGIC } from "./src/host/fs_magic.ts";
+export type { FsName } from "./src/host/fs_magic.ts";
 export { openFileStream, writeFileStream } from "./src/host/streams.ts";
 export type { FileStream, WriteFileStreamOptions } from "./src/host/streams.ts";
 export type { ByteTransform } from "./src/stream/pipe.ts";

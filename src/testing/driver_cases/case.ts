@@ -5,6 +5,7 @@
  * @module
  */
 import assert from "node:assert/strict";
+import { setTimeout } from "node:timers/promises";
 import { fromText } from "../../core/bytes.ts";
 import { type CacheId, randomCacheId } from "../../core/ids.ts";
 import { type LayerPath, parseLayerPath } from "../../core/layer_path.ts";
@@ -147,6 +148,7 @@ export async function withSnapshots(
       const id = randomCacheId();
       await driver.createReadWrite(id, ids.at(-1) ?? on[0]?.cacheId);
       ids.push(id);
+      await nextTick();
       inTree(await driver.get(id), step);
       await driver.put(id);
     }
@@ -154,6 +156,11 @@ export async function withSnapshots(
   } finally {
     for (const id of ids.reverse()) await driver.remove(id);
   }
+}
+
+/** The clock that stamps files goes in steps of up to 10 ms. What is done after one has a time of its own. */
+async function nextTick(): Promise<void> {
+  await setTimeout(15);
 }
 
 /** Calls with a directory of this machine. */
