@@ -6,12 +6,10 @@ import { join } from "node:path";
 import process from "node:process";
 import { describe, it } from "node:test";
 import { EXIT } from "../../src/cli/exit_codes.ts";
-import { NO_ORDINARY_USER, OrdinaryUser } from "../support/ordinary_user.ts";
+import { OrdinaryUser, WITH_SUBORDINATE_IDS, WITH_USER } from "../support/ordinary_user.ts";
 import { CliStore, spawnCli } from "../support/run_cli.ts";
 
-const NO_IDS = process.geteuid?.() !== 0 && "needs root, to say which subordinate ids a user has";
-
-describe("strata unshare", { skip: NO_ORDINARY_USER }, () => {
+describe("strata unshare", WITH_USER, () => {
   it("hands streams through, and gives the command's exit code", async () => {
     using user = new OrdinaryUser();
     const command = user.strata("unshare", "sh", "-c", "cat; echo said >&2; exit 9");
@@ -49,7 +47,7 @@ describe("strata unshare", { skip: NO_ORDINARY_USER }, () => {
     assert.deepEqual([code, said.split("\n").slice(1)], [4, ["caught", ""]]);
   });
 
-  it("says which switch is off, and how to set it", { skip: NO_IDS }, async () => {
+  it("says which switch is off, and how to set it", WITH_SUBORDINATE_IDS, async () => {
     using user = new OrdinaryUser("65536");
     const inner = ["setpriv", "--reuid=5", "--", ...user.strata("unshare", "true")];
     const script = 'echo 0 > /proc/sys/user/max_user_namespaces && exec "$@"';
@@ -61,7 +59,7 @@ describe("strata unshare", { skip: NO_ORDINARY_USER }, () => {
     );
   });
 
-  it("says what to install when subordinate ids cannot be used", { skip: NO_IDS }, async () => {
+  it("says what to install when subordinate ids cannot be used", WITH_SUBORDINATE_IDS, async () => {
     using user = new OrdinaryUser("65536");
     const bin = join(user.home, "bin");
     mkdirSync(bin);
@@ -78,7 +76,7 @@ describe("strata unshare", { skip: NO_ORDINARY_USER }, () => {
   });
 });
 
-describe("strata mount of an ordinary user", { skip: NO_ORDINARY_USER }, () => {
+describe("strata mount of an ordinary user", WITH_USER, () => {
   it("is refused outside of a namespace, with a hint, where overlays are to be mounted", async () => {
     using user = new OrdinaryUser();
     const { code, stderr } = await user.run(user.strata("mount", "work", "--driver", "overlay2"));

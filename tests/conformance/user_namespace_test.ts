@@ -6,9 +6,9 @@
  * @module
  */
 import assert from "node:assert/strict";
-import process from "node:process";
 import { describe, it } from "node:test";
-import { NO_ORDINARY_USER, OrdinaryUser, type Subordinates } from "../support/ordinary_user.ts";
+import { OrdinaryUser, type Subordinates, WITH_SUBORDINATE_IDS, WITH_USER } from "../support/ordinary_user.ts";
+import type { InteropOptions } from "../support/interop.ts";
 
 const EXTENSION = import.meta.url.endsWith(".ts") ? "ts" : "js";
 const SUITE = new URL(`./overlay2_test.${EXTENSION}`, import.meta.url);
@@ -20,22 +20,22 @@ interface Setup {
   readonly ids: Subordinates;
   /** How the names of the tests begin. Those of "on tmpfs" leave out what takes seconds. */
   readonly tests: string;
-  readonly skip: string | false;
+  readonly needs: InteropOptions;
 }
 
 const SETUPS: readonly Setup[] = [
-  { title: "who is the only user there", ids: "none", tests: "overlay2 on tmpfs: ", skip: false },
+  { title: "who is the only user there", ids: "none", tests: "overlay2 on tmpfs: ", needs: WITH_USER },
   {
     title: "with subordinate ids",
     ids: "65536",
     tests: "overlay2: ",
-    skip: process.geteuid?.() !== 0 && "needs root, to say which subordinate ids a user has",
+    needs: WITH_SUBORDINATE_IDS,
   },
 ];
 
-describe("overlay2 of an ordinary user", { skip: NO_ORDINARY_USER }, () => {
-  for (const { title, ids, tests, skip } of SETUPS) {
-    it(`passes the suite in a user namespace, for one ${title}`, { skip }, async (t) => {
+describe("overlay2 of an ordinary user", WITH_USER, () => {
+  for (const { title, ids, tests, needs } of SETUPS) {
+    it(`passes the suite in a user namespace, for one ${title}`, needs, async (t) => {
       using user = new OrdinaryUser(ids);
       const { code, stdout, stderr } = await user.run(user.strata("unshare", ...user.test(SUITE, tests)));
       const report = new TextDecoder().decode(stdout);

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import process from "node:process";
 import { describe, it } from "node:test";
 import { hasSingleUser, inUserNamespace, mappedUsers, parseIdMap } from "../../src/host/user_namespace.ts";
-import { FIRST_SUBORDINATE, NO_ORDINARY_USER, OrdinaryUser } from "../support/ordinary_user.ts";
+import { FIRST_SUBORDINATE, OrdinaryUser, WITH_SUBORDINATE_IDS, WITH_USER } from "../support/ordinary_user.ts";
 
 const PROBE = new URL(`../support/namespace_probe.${import.meta.url.endsWith(".ts") ? "ts" : "js"}`, import.meta.url);
 const LOOK = "id -u; mount -t tmpfs x /mnt && echo mounted; awk '{ print $1, $2, $3 }' /proc/self/uid_map";
-const NO_IDS = process.geteuid?.() !== 0 && "needs root, to say which subordinate ids a user has";
 
 describe("parseIdMap", () => {
   it("reads what the kernel writes, and nothing else", () => {
@@ -27,13 +25,13 @@ describe("the namespace of this process", () => {
   });
 });
 
-describe("an ordinary user", { skip: NO_ORDINARY_USER }, () => {
-  it("is root inside, and the only one without subordinate ids", { skip: NO_IDS }, async () => {
+describe("an ordinary user", WITH_USER, () => {
+  it("is root inside, and the only one without subordinate ids", WITH_SUBORDINATE_IDS, async () => {
     using user = new OrdinaryUser();
     assert.match(await user.ok(user.strata("unshare", "sh", "-c", LOOK)), /^0\nmounted\n0 \d+ 1$/);
   });
 
-  it("can give files to subordinate ids", { skip: NO_IDS }, async () => {
+  it("can give files to subordinate ids", WITH_SUBORDINATE_IDS, async () => {
     using user = new OrdinaryUser("65536");
     const map = `0 \\d+ 1\n1 ${FIRST_SUBORDINATE} 65536`;
     assert.match(await user.ok(user.strata("unshare", "sh", "-c", LOOK)), new RegExp(`^0\nmounted\n${map}$`));

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { NO_ORDINARY_USER, OrdinaryUser } from "../support/ordinary_user.ts";
+import { OrdinaryUser, WITH_USER } from "../support/ordinary_user.ts";
 
 const SCRIPT = new URL(`../../scripts/demo.${import.meta.url.endsWith(".ts") ? "ts" : "js"}`, import.meta.url);
 const RUNTIME = "deno" in process.versions ? ["run", "-A"] : [];
@@ -29,7 +29,7 @@ test("the demo gives every layer back, and leaves nothing behind", () => {
   }
 });
 
-test("the demo of an ordinary user mounts overlays in a user namespace", { skip: NO_ORDINARY_USER }, async () => {
+test("the demo of an ordinary user mounts overlays in a user namespace", WITH_USER, async () => {
   using user = new OrdinaryUser();
   const stdout = await user.ok(user.script(SCRIPT));
   assert.match(stdout, /^Driver overlay2: .* in a user namespace/);

@@ -8,12 +8,12 @@
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import process from "node:process";
 import { describe, it } from "node:test";
 import { type ByteString, fromText } from "../../src/core/bytes.ts";
 import { digestOf } from "../../src/core/digest.ts";
 import { device, dir, file, hardlink, layerTar, symlink } from "../../src/testing/layer_builder.ts";
-import { NO_ORDINARY_USER, OrdinaryUser, type Subordinates } from "../support/ordinary_user.ts";
+import { OrdinaryUser, type Subordinates, WITH_SUBORDINATE_IDS, WITH_USER } from "../support/ordinary_user.ts";
+import type { InteropOptions } from "../support/interop.ts";
 
 const CAPABILITY = "\u0001\0\0\u0002\0\u0004\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
 
@@ -30,20 +30,20 @@ const BASE = layerTar([
   symlink("bin/ada", "../home/ada", { uid: 1000 }),
 ]);
 
-const SETUPS: readonly { readonly ids: Subordinates; readonly skip: string | false; readonly owner: string }[] = [
-  { ids: "none", skip: false, owner: "0:0" },
+const SETUPS: readonly { readonly ids: Subordinates; readonly needs: InteropOptions; readonly owner: string }[] = [
+  { ids: "none", needs: WITH_USER, owner: "0:0" },
   {
     ids: "65536",
-    skip: process.geteuid?.() !== 0 && "needs root, to say which subordinate ids a user has",
+    needs: WITH_SUBORDINATE_IDS,
     owner: "1000:1000",
   },
 ];
 
-describe("a store of an ordinary user", { skip: NO_ORDINARY_USER }, () => {
-  for (const { ids, skip, owner } of SETUPS) {
+describe("a store of an ordinary user", WITH_USER, () => {
+  for (const { ids, needs, owner } of SETUPS) {
     it(
       `keeps layers as overlays and gives them back byte for byte, with subordinate ids: ${ids}`,
-      { skip },
+      needs,
       async () => {
         using user = new OrdinaryUser(ids);
         const strata = (...args: string[]) => user.ok(user.strata(...args));

@@ -14,7 +14,9 @@ import { homedir, tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
+import { findProgram } from "../../src/host/command.ts";
 import { mappedUsers } from "../../src/host/user_namespace.ts";
+import { type InteropOptions, unlessMissing } from "./interop.ts";
 
 /** Which subordinate ids the user has. */
 export type Subordinates = "none" | "65536";
@@ -56,8 +58,10 @@ if [ -n "$cache" ]; then mount --bind -o ro "$cache" "$dir/cache"; fi
 mount -t overlay -o "ro,lowerdir=$dir/etc:/etc" overlay /etc
 exec setpriv --reuid=${UID} --regid=${GID} --clear-groups -- "$@"`;
 
-/** Why tests cannot have an ordinary user here; `false` when they can. For `skip`. */
-export const NO_ORDINARY_USER: string | false = whyNot();
+/** Options of tests that have an ordinary user. */
+export const WITH_USER: InteropOptions = unlessMissing(whyNoUser());
+/** Options of tests whose user has subordinate ids. */
+export const WITH_SUBORDINATE_IDS: InteropOptions = unlessMissing(whyNoUser() ?? whyNoSubordinateIds());
 
 /** An ordinary user with a home, which goes away with its scope. */
 export class OrdinaryUser implements Disposable {
@@ -171,7 +175,7 @@ function extension(): "ts" | "js" {
   return import.meta.url.endsWith(".ts") ? "ts" : "js";
 }
 
-function whyNot(): string | false {
+function whyNoUser(): string | undefined {
   if (process.platform !== "linux") return "needs Linux";
   if (AS_ROOT && !mappedUsers().some(({ inside, count }) => inside <= UID && UID < inside + count)) {
     return "this user namespace has no ids to spare";
@@ -179,5 +183,10 @@ function whyNot(): string | false {
   if (DENO && !existsSync(denoCache())) return "the cache of Deno is not where it usually is";
   const args = AS_ROOT ? ["--mount", "--", "setpriv", `--reuid=${UID}`, "--clear-groups", "unshare"] : [];
   const { status } = spawnSync("unshare", [...args, "--user", "--map-root-user", "--mount", "true"]);
-  return status === 0 ? false : "ordinary users may have no user namespaces here";
+  return status === 0 ? undefined : "ordinary users may have no user namespaces here";
+}
+
+function whyNoSubordinateIds(): string | undefined {
+  if (!AS_ROOT) return "needs root, to say which subordinate ids a user has";
+  return findProgram("newuidmap") === undefined ? "newuidmap is not installed (Debian: uidmap)" : undefined;
 }
