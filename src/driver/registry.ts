@@ -8,6 +8,7 @@
  * @module
  */
 import { type DriverLack, StrataError } from "../core/errors.ts";
+import type { IdMappings } from "../core/id_map.ts";
 import { listNames, pathExists } from "../host/files.ts";
 import type { Driver } from "./driver.ts";
 import type { DriverSpec } from "./driver_spec.ts";
@@ -54,6 +55,8 @@ export interface DriverChoice {
   /** The driver's name, when the user gives one. */
   readonly requested?: string | undefined;
   readonly options?: Readonly<Record<string, string>> | undefined;
+  /** Under which ids all layers are kept. Absent: under their archives'. */
+  readonly idMappings?: IdMappings | undefined;
   /** `read-only`: nothing may be written below the root, so nothing is tried, and the driver's home must be there. */
   readonly access?: "read-write" | "read-only";
 }
@@ -257,6 +260,7 @@ function specOf(name: string, choice: DriverChoice): DriverSpec {
     name,
     home: homeOf(choice.root, name),
     options: choice.options ?? {},
+    ...(choice.idMappings === undefined ? {} : { idMappings: choice.idMappings }),
     ...(module === undefined ? {} : { module }),
   };
 }

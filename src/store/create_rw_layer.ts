@@ -12,6 +12,7 @@
 import type { ChainId } from "../core/digest.ts";
 import { StrataError } from "../core/errors.ts";
 import { type CacheId, parseCacheId, randomCacheId } from "../core/ids.ts";
+import { checkIdMappings, type IdMappings } from "../core/id_map.ts";
 import { CHAIN_DEPTH_MAX } from "../core/limits.ts";
 import { directoryClaim } from "../metadata/claims.ts";
 import { type MountName, type MountRecord, parseMountName } from "../metadata/mounts.ts";
@@ -32,6 +33,11 @@ export interface CreateRWLayerOptions {
    * never in its changes, size or tar.
    */
   readonly initFunction?: (path: string) => void | Promise<void>;
+  /**
+   * The ids under which it is shown and kept, for a container with users of its own. The layers below are mapped when it is
+   * mounted, where the kernel can; elsewhere they are copied. Absent: as the store keeps its layers.
+   */
+  readonly idMappings?: IdMappings;
   /** The driver's options, `size` among them where quotas work. */
   readonly storageOptions?: Readonly<Record<string, string>>;
   /** Aborting leaves nothing behind. */
@@ -86,7 +92,8 @@ async function create(
 }
 
 function recordFor(name: MountName, options: CreateRWLayerOptions): MountRecord {
-  const { parent, mountLabel, storageOptions, initFunction } = options;
+  const { parent, mountLabel, idMappings, storageOptions, initFunction } = options;
+  const maps = idMappings && checkIdMappings(idMappings);
   const mountId = randomCacheId();
   return {
     name,
@@ -96,6 +103,7 @@ function recordFor(name: MountName, options: CreateRWLayerOptions): MountRecord 
     created: new Date().toISOString(),
     ...(mountLabel === undefined ? {} : { mountLabel }),
     ...(storageOptions === undefined ? {} : { storageOptions }),
+    ...(maps === undefined ? {} : { uidMap: maps.uids, gidMap: maps.gids }),
   };
 }
 
@@ -137,16 +145,17 @@ async function makeInit(
 interface ReadWriteRequest {
   readonly id: CacheId;
   readonly parent: CacheId | undefined;
-  readonly options: Pick<MountRecord, "mountLabel" | "storageOptions">;
+  readonly options: Pick<MountRecord, "mountLabel" | "storageOptions" | "uidMap" | "gidMap">;
   readonly signal: AbortSignal | undefined;
 }
 
 /** In a thread: the vfs driver copies the whole tree of the parent. */
 async function createReadWrite(context: StoreContext, request: ReadWriteRequest): Promise<void> {
-  const { id, parent, options: { mountLabel, storageOptions }, signal } = request;
+  const { id, parent, options: { mountLabel, storageOptions, uidMap, gidMap }, signal } = request;
   const options = {
     ...(mountLabel === undefined ? {} : { mountLabel }),
     ...(storageOptions === undefined ? {} : { storageOptions }),
+    ...(uidMap === undefined || gidMap === undefined ? {} : { idMappings: { uids: uidMap, gids: gidMap } }),
   };
   const stopping = signal === undefined ? {} : { signal, whenAborted: "wait" } as const;
   await context.pool.run("createReadWrite", { driver: context.driver.spec, id, parent, options }, stopping);

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import type { IdMappings } from "../core/id_map.ts";
 import { DEFAULT_LIMITS, type Limits } from "../core/limits.ts";
 import { chooseDriver, openDriver } from "../driver/registry.ts";
 import type { Durability } from "../host/durable.ts";
@@ -37,6 +38,11 @@ export interface OpenOptions {
   readonly driver?: string;
   /** The driver's own options, such as `overlay2.mountopt`. */
   readonly driverOptions?: Readonly<Record<string, string>>;
+  /**
+   * Under which ids all layers are kept: what is registered belongs to mapped owners on disk, while changes and archives
+   * tell of the archives' own. A root belongs to one map, which is given each time. Absent: the archives' ids are kept.
+   */
+  readonly idMappings?: IdMappings;
   /** `full` (the default): what was registered survives a power loss. `none`: it may not. */
   readonly durability?: Durability;
   /** How long to wait for another process's lock. Milliseconds. Default 30,000. */
@@ -75,6 +81,7 @@ export async function openContext(options: OpenOptions, environment = process.en
     root,
     requested: options.driver,
     options: options.driverOptions,
+    idMappings: options.idMappings,
     access: dockerd.find() === undefined ? "read-write" : "read-only",
   });
   const durability = options.durability ?? "full";

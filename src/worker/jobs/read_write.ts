@@ -42,7 +42,8 @@ export interface ApplyRequest {
 }
 
 /**
- * Makes a writable layer; the vfs driver copies its parent's tree.
+ * Makes a writable layer; the vfs driver copies its parent's tree. Where mounts cannot map owners for it, it is given to its
+ * own at once.
  * @throws {StrataError} `ABORTED`, and nothing is left
  */
 export async function createReadWrite(
@@ -50,8 +51,14 @@ export async function createReadWrite(
   _report: Report,
   abort: AbortFlag,
 ): Promise<void> {
-  const { driver, id, parent, options } = request;
-  await (await loadDriver(driver)).createReadWrite(id, parent, { ...options, onEntry: () => abort.check() });
+  const { id, parent, options: { idMappings, ...options } } = request;
+  const driver = await loadDriver(request.driver);
+  const onEntry = () => abort.check();
+  if (idMappings === undefined || await driver.supportsShifting(idMappings) === "yes") {
+    return await driver.createReadWrite(id, parent, { ...options, ...(idMappings && { idMappings }), onEntry });
+  }
+  await driver.createReadWrite(id, parent, { ...options, onEntry });
+  await driver.updateLayerIdMap(id, { from: await driver.idMappingsOf(id), to: idMappings });
 }
 
 /** Applies an unpacked layer to a tree: whiteouts remove, the rest is merged over what is there. */
