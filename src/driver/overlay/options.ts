@@ -32,6 +32,8 @@ export interface OverlayOptions {
   readonly mountProgram?: string;
   /** Absent: as this process's user namespace suggests. */
   readonly chownErrors?: ChownErrors;
+  /** `naive`: changes are found by comparing mounted trees whole. Absent: the upper directory tells them. */
+  readonly diffs?: "naive";
 }
 
 /** One overlay mount. Paths are relative to the directory in which mount(8) runs. */
@@ -68,7 +70,7 @@ const RESERVED = new Set([
 /** One option, with what could end it or quote it left out. */
 const MOUNT_OPTION = /^[A-Za-z_][A-Za-z0-9_-]*(=[A-Za-z0-9_./:@+-]+)?$/;
 const OPTION_NAMES = '"overlay2.mountopt", "overlay2.size", "overlay2.inodes", "overlay2.override_kernel_check", ' +
-  '"overlay2.mount_program" and "overlay2.ignore_chown_errors"';
+  '"overlay2.mount_program", "overlay2.native_diff" and "overlay2.ignore_chown_errors"';
 /** How containers/storage begins the names. */
 const OTHER_PREFIX = /^(?:overlay)?\./;
 /** A security context: printable, without what would end or change a quoted value. */
@@ -76,8 +78,8 @@ const LABEL = /^[ !#-[\]-~]+$/;
 
 /**
  * The driver's options: `overlay2.mountopt`, a comma-separated list for every mount, `overlay2.size` and
- * `overlay2.inodes`, the limits of writable layers, `overlay2.mount_program`, and `overlay2.ignore_chown_errors`; they may
- * begin with `overlay.` or `.` as well.
+ * `overlay2.inodes`, the limits of writable layers, `overlay2.mount_program`, `overlay2.native_diff`, and
+ * `overlay2.ignore_chown_errors`; they may begin with `overlay.` or `.` as well.
  * @throws {StrataError} `INVALID_ARGUMENT` for an unknown option
  */
 export function parseOverlayOptions(options: Readonly<Record<string, string>>): OverlayOptions {
@@ -85,6 +87,7 @@ export function parseOverlayOptions(options: Readonly<Record<string, string>>): 
   let limits: ProjectLimits | undefined;
   let chownErrors: ChownErrors | undefined;
   let mountProgram: string | undefined;
+  let diffs: OverlayOptions["diffs"];
   for (const [name, value] of Object.entries(options)) {
     switch (name.toLowerCase().replace(OTHER_PREFIX, "overlay2.")) {
       case "overlay2.mountopt":
@@ -98,6 +101,9 @@ export function parseOverlayOptions(options: Readonly<Record<string, string>>): 
         break;
       case "overlay2.mount_program":
         mountProgram = parseMountProgram(value);
+        break;
+      case "overlay2.native_diff":
+        diffs = parseNativeDiff(name, value);
         break;
       case "overlay2.size":
         limits = { ...UNLIMITED, ...limits, bytes: parseByteSize(value) };
@@ -118,7 +124,16 @@ export function parseOverlayOptions(options: Readonly<Record<string, string>>): 
     ...(limits === undefined ? {} : { limits }),
     ...(chownErrors === undefined ? {} : { chownErrors }),
     ...(mountProgram === undefined ? {} : { mountProgram }),
+    ...(diffs === undefined ? {} : { diffs }),
   };
+}
+
+function parseNativeDiff(name: string, value: string): OverlayOptions["diffs"] {
+  if (value === "true") return undefined;
+  if (value === "false") return "naive";
+  throw new StrataError("INVALID_ARGUMENT", `Cannot use the option "${name}=${value}": give "true" or "false"`, {
+    argument: "options",
+  });
 }
 
 /**

@@ -30,6 +30,7 @@ import { LayerIds } from "../layer_ids.ts";
 import type { LayerLocation, SealedLayer, SealRequest } from "../layer_sealer.ts";
 import type { Debris, LayerFault } from "../layer_upkeep.ts";
 import type {
+  Awaitable,
   CreateOptions,
   DiskUsage,
   FoundLayer,
@@ -42,6 +43,7 @@ import { findLayers } from "../layer_directory.ts";
 import { unmountBelow } from "../mounting.ts";
 import { ownershipHere } from "../ownership.ts";
 import { LayerQuota, parseLimits, UNLIMITED } from "../quota.ts";
+import { naiveDiffDriver } from "../naive_diff.ts";
 import { attempt, refuseStorageOptions, removeTree, requireAbsent, requireLayer } from "../requests.ts";
 import { backingRefusal } from "./backing.ts";
 import { OverlayFiles } from "./diff_files.ts";
@@ -55,8 +57,8 @@ import { ProgramDir } from "./program_dir.ts";
 import { LayerNames } from "./layer_names.ts";
 import { makeLayer, type NewLayer } from "./make_layer.ts";
 import { OverlayMounts } from "./mounts.ts";
-import { LOWERS_MAX, parseOverlayOptions } from "./options.ts";
-import { mountProgramInstead, probeOverlay, traitRows } from "./probe.ts";
+import { LOWERS_MAX, type OverlayOptions, parseOverlayOptions } from "./options.ts";
+import { optionsInstead, probeWith, traitRows } from "./probe.ts";
 import { lowersOn, sealOverlay, writeLinkName, writeLowers } from "./seal.ts";
 import { currentMarks, type MarkSpace, overlayDialect } from "./whiteouts.ts";
 
@@ -73,9 +75,9 @@ export const OVERLAY_FACTORY = {
   probe: async (home: string, options: DriverSpec["options"]) => {
     const { mountProgram } = parseOverlayOptions(options);
     const refusal = mountProgram === undefined ? backingRefusal(fileSystemName(getFsMagic(home))) : undefined;
-    return refusal ?? await probeOverlay(home, mountProgram);
+    return refusal ?? await probeWith(home, options);
   },
-  fallback: mountProgramInstead,
+  fallback: optionsInstead,
 };
 
 /** Keeps layers in the layout of Docker's overlay2 driver. */
@@ -85,6 +87,7 @@ export class OverlayDriver implements Driver {
   readonly #home: string;
   readonly #ids: LayerIds;
   readonly #names: LayerNames;
+  readonly #options: OverlayOptions;
   readonly #mounts: OverlayMounts;
   readonly #quota: LayerQuota;
   readonly #limits: ProjectLimits;
@@ -97,7 +100,8 @@ export class OverlayDriver implements Driver {
    */
   constructor(spec: DriverSpec) {
     this.spec = spec;
-    const options = parseOverlayOptions(spec.options);
+    this.#options = parseOverlayOptions(spec.options);
+    const options = this.#options;
     this.#home = attempt(`open the driver's home "${spec.home}"`, () => {
       ensureDir(spec.home, HOME_MODE);
       ensureDir(`${spec.home}/${LINKS}`, LINKS_MODE);
@@ -240,7 +244,8 @@ export class OverlayDriver implements Driver {
     await this.#mounts.put(this.locate(id));
   }
 
-  changes(id: CacheId, parent: CacheId | undefined): Change[] {
+  changes(id: CacheId, parent: CacheId | undefined): Awaitable<Change[]> {
+    if (this.#options.diffs === "naive") return naiveDiffDriver(this).changes(id, parent);
     const stack = this.#stackOf(id);
     using now = this.view(stack);
     if (parent === undefined) return compareTrees({ now, before: undefined });
@@ -333,7 +338,7 @@ export class OverlayDriver implements Driver {
   status(): readonly StatusRow[] {
     return [
       ["Backing Filesystem", fileSystemOf(this.#home).name],
-      ...traitRows(this.#home),
+      ...traitRows(this.#home, this.#options),
       ...this.#mounts.status(),
     ];
   }

@@ -17,9 +17,10 @@ import {
 import { hasErrno } from "../../host/errno.ts";
 import { mayMount } from "../../host/mount_right.ts";
 import { unmountBelow } from "../mounting.ts";
+import type { DriverSpec } from "../driver_spec.ts";
 import type { StatusRow } from "../proto_driver.ts";
 import { findMountProgram, mountByProgram, programMountData } from "./mount_program.ts";
-import { kernelSwitches, parseOverlayOptions } from "./options.ts";
+import { kernelSwitches, type OverlayOptions, parseOverlayOptions } from "./options.ts";
 import { byKernel, type OverlayTraits, type TrialMount, tryOverlay } from "./trial.ts";
 import { currentMarks } from "./whiteouts.ts";
 
@@ -28,7 +29,7 @@ export const PROBE_PREFIX = ".overlay-probe-";
 
 const PARAMETERS = "/sys/module/overlay/parameters";
 
-/** What was found, by the number of the file system. Neither it nor the kernel changes while this process runs. */
+/** What was found, by file system and mount program. None of it changes while this process runs. */
 const known = new Map<string, OverlayTraits>();
 
 /** Why overlay layers cannot be kept and mounted in this home, as a clause; `undefined` when they can. */
@@ -43,7 +44,7 @@ export async function probeOverlay(home: string, mountProgram?: string): Promise
     const mountBy = mountProgram === undefined ? byKernel(currentSwitches()) : byProgram(mountProgram);
     const outcome = await tryOverlay({ dir, marks: currentMarks(), mountBy });
     if (typeof outcome === "string") return outcome;
-    known.set(deviceOf(place), outcome);
+    known.set(keyOf(place, mountProgram), outcome);
     return undefined;
   } catch (error) {
     // Where nothing can be written, nothing can be tried; layers can still be read there, and removed from a full disk.
@@ -55,11 +56,35 @@ export async function probeOverlay(home: string, mountProgram?: string): Promise
   }
 }
 
+/** Why the driver cannot work in this home with these options, as a clause; `undefined` when it can. */
+export async function probeWith(home: string, options: DriverSpec["options"]): Promise<string | undefined> {
+  const { mountProgram, diffs } = parseOverlayOptions(options);
+  const reason = await probeOverlay(home, mountProgram);
+  if (reason !== undefined || mountProgram !== undefined || diffs === "naive") return reason;
+  return nativeDiffRefusal(home);
+}
+
+/**
+ * Options with which the driver works all the same: changes are found by comparing trees where the kernel leaves them out of
+ * upper directories, and a program mounts where the kernel cannot.
+ */
+export async function optionsInstead(
+  home: string,
+  options: DriverSpec["options"],
+): Promise<DriverSpec["options"] | undefined> {
+  if (nativeDiffRefusal(home) !== undefined) return { ...options, "overlay2.native_diff": "false" };
+  return await mountProgramInstead(home, options);
+}
+
+function nativeDiffRefusal(home: string): string | undefined {
+  return known.get(keyOf(home))?.nativeDiffRefusal;
+}
+
 /**
  * The options by which a program mounts where the kernel's overlayfs cannot: below a home on another overlay, for one.
  * `undefined` where there is no such program, or where it cannot either.
  */
-export async function mountProgramInstead(
+async function mountProgramInstead(
   home: string,
   options: Readonly<Record<string, string>>,
 ): Promise<Readonly<Record<string, string>> | undefined> {
@@ -81,20 +106,16 @@ export async function switchesFor(home: string): Promise<readonly string[]> {
   return currentSwitches();
 }
 
-/** What the kernel does in this home, tried once; `undefined` where nothing can be tried. */
-export async function traitsOf(home: string): Promise<OverlayTraits | undefined> {
-  const device = deviceOf(home);
-  if (!known.has(device)) await probeOverlay(home);
-  return known.get(device);
-}
-
 /** What has been tried in this home, as lines for `info`. */
-export function traitRows(home: string): readonly StatusRow[] {
-  const traits = known.get(deviceOf(home));
+export function traitRows(
+  home: string,
+  { mountProgram, diffs }: Pick<OverlayOptions, "mountProgram" | "diffs">,
+): readonly StatusRow[] {
+  const traits = known.get(keyOf(home, mountProgram));
   return [
     ["Supports d_type", trueFor(traits?.directoryTypes)],
     ["Using metacopy", trueFor(traits?.metacopy)],
-    ["Native Overlay Diff", trueFor(traits && (traits.nativeDiffRefusal === undefined ? "yes" : "no"))],
+    ["Native Overlay Diff", trueFor(diffs === "naive" ? "no" : traits && "yes")],
     ["userxattr", String(currentMarks() === "user")],
     ["Supports volatile", trueFor(traits?.volatile)],
   ];
@@ -104,8 +125,8 @@ function trueFor(trait: "yes" | "no" | undefined): string {
   return trait === undefined ? "unknown" : String(trait === "yes");
 }
 
-function deviceOf(path: string): string {
-  return statPath(path)?.dev ?? "";
+function keyOf(path: string, mountProgram = ""): string {
+  return `${statPath(nearestDirectory(path))?.dev} ${mountProgram}`;
 }
 
 function currentSwitches(): readonly string[] {

@@ -6,14 +6,13 @@ import process from "node:process";
 import { test } from "node:test";
 import fc from "fast-check";
 import type { Change } from "../../../src/changeset/change.ts";
-import { compareTrees } from "../../../src/changeset/compare.ts";
-import { PlainView } from "../../../src/changeset/plain_view.ts";
 import type { TreeView } from "../../../src/changeset/tree_view.ts";
 import { fromText } from "../../../src/core/bytes.ts";
 import { hasCode } from "../../../src/core/errors.ts";
 import type { CacheId } from "../../../src/core/ids.ts";
 import { joinPath, type LayerPath, parseLayerPath, ROOT } from "../../../src/core/layer_path.ts";
 import type { LayerLocation } from "../../../src/driver/layer_sealer.ts";
+import { openDriver } from "../../../src/driver/registry.ts";
 import { probeOverlay } from "../../../src/driver/overlay/probe.ts";
 import { hasErrno } from "../../../src/host/errno.ts";
 import { RootedDir } from "../../../src/host/rooted_dir.ts";
@@ -177,19 +176,10 @@ async function naiveChanges(
   { driver }: DriverContext,
   { id, parent }: { readonly id: CacheId; readonly parent: CacheId },
 ): Promise<{ readonly changes: Change[]; readonly linkedBefore: ReadonlySet<LayerPath> }> {
-  const paths = [
-    await driver.get(id, { access: "read-only" }),
-    await driver.get(parent, { access: "read-only" }),
-  ] as const;
-  try {
-    using now = new PlainView(RootedDir.open(paths[0]));
-    using before = new PlainView(RootedDir.open(paths[1]));
-    const changes = compareTrees({ now, before, unchangedBefore: { sec: 0, nsec: 0 } });
-    return { changes, linkedBefore: new Set(linkedFiles(before)) };
-  } finally {
-    await driver.put(id);
-    await driver.put(parent);
-  }
+  const naive = openDriver({ ...driver.spec, options: { "overlay2.native_diff": "false" } });
+  const changes = await naive.changes(id, parent);
+  using before = await driver.view([driver.locate(parent), ...driver.parentsOf(parent)]);
+  return { changes, linkedBefore: new Set(linkedFiles(before)) };
 }
 
 function* linkedFiles(tree: TreeView, dir: LayerPath = ROOT): Generator<LayerPath> {

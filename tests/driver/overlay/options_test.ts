@@ -32,6 +32,12 @@ describe("parseOverlayOptions()", () => {
     assert.throws(() => parsed("maybe"), (error) => hasCode(error, "INVALID_ARGUMENT"));
   });
 
+  it("takes how changes are found", () => {
+    assert.equal(parseOverlayOptions({ "overlay2.native_diff": "false" }).diffs, "naive");
+    assert.equal(parseOverlayOptions({ "overlay2.native_diff": "true" }).diffs, undefined);
+    assert.throws(() => parseOverlayOptions({ "overlay2.native_diff": "x" }), (e) => hasCode(e, "INVALID_ARGUMENT"));
+  });
+
   it("takes the option that Docker takes and does not heed", () => {
     assert.deepEqual(parseOverlayOptions({ "overlay2.override_kernel_check": "true" }), { mountOptions: [] });
   });

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { probeOverlay, switchesFor, traitRows, traitsOf } from "../../../src/driver/overlay/probe.ts";
+import { probeOverlay, switchesFor, traitRows } from "../../../src/driver/overlay/probe.ts";
 import { byKernel, type OverlayTraits, tryOverlay } from "../../../src/driver/overlay/trial.ts";
 import { currentMarks } from "../../../src/driver/overlay/whiteouts.ts";
 import { mountsBelow } from "../../../src/host/mount_table.ts";
@@ -31,17 +31,17 @@ describe("tryOverlay()", { skip }, () => {
 });
 
 describe("traitRows()", { skip }, () => {
-  it("tells what was found", async () => {
-    const traits = await traitsOf(tmpdir());
-    const rows = Object.fromEntries(traitRows(tmpdir()));
-    assert.equal(rows["Supports volatile"], String(traits?.volatile === "yes"));
-    assert.equal(rows["Supports d_type"], "true");
-    assert.equal(rows["Native Overlay Diff"], "true");
-    assert.equal(rows["userxattr"], String(currentMarks() === "user"));
+  it("tells what was found, and how changes are", () => {
+    const rows = (options: { diffs?: "naive" }) => Object.fromEntries(traitRows(tmpdir(), options));
+    assert.match(rows({})["Supports volatile"] ?? "", /^(true|false)$/);
+    assert.equal(rows({})["Supports d_type"], "true");
+    assert.equal(rows({})["Native Overlay Diff"], "true");
+    assert.equal(rows({ diffs: "naive" })["Native Overlay Diff"], "false");
+    assert.equal(rows({})["userxattr"], String(currentMarks() === "user"));
   });
 
   it("claims nothing about a file system on which nothing was tried", () => {
-    assert.equal(new Map(traitRows("/proc")).get("Native Overlay Diff"), "unknown");
+    assert.equal(new Map(traitRows("/proc", {})).get("Native Overlay Diff"), "unknown");
   });
 });
 
