@@ -4,12 +4,18 @@
  *
  * @module
  */
+import { setTimeout } from "node:timers/promises";
 import { StrataError } from "../core/errors.ts";
-import { fromOsError } from "../host/errno.ts";
+import { fromOsError, hasErrno } from "../host/errno.ts";
 import { pathExists, removeTreeInTurns } from "../host/files.ts";
 import type { CacheId } from "../core/ids.ts";
 import type { LayerLocation } from "./layer_sealer.ts";
+import { unmountBelow } from "./mounting.ts";
 import type { CreateOptions, ProtoDriver } from "./proto_driver.ts";
+
+/** Five seconds in all: Docker's numbers. */
+const REMOVE_TRIES_MAX = 50;
+const REMOVE_PAUSE_MS = 100;
 
 /**
  * The location of a layer that is there.
@@ -99,15 +105,22 @@ export function attempt<T>(action: string, act: () => T): T {
 }
 
 /**
- * Removes a tree without stopping the event loop.
+ * Removes a tree and all mounts below it, without stopping the event loop. What somebody mounts meanwhile is unmounted,
+ * too, and what is in use for a moment is waited for, as Docker does (moby, containerfs/rm.go).
  * @param action completes "Cannot …"
  * @throws {StrataError}
  */
 export async function removeTree(action: string, path: string): Promise<void> {
-  try {
-    await removeTreeInTurns(path);
-  } catch (error) {
-    throw fromOsError(error, action);
+  for (let tries = 1;; tries++) {
+    await unmountBelow(path);
+    try {
+      return await removeTreeInTurns(path);
+    } catch (error) {
+      if (tries === REMOVE_TRIES_MAX || !hasErrno(error, "EBUSY", "EXDEV", "ENOTEMPTY")) {
+        throw fromOsError(error, action);
+      }
+    }
+    await setTimeout(REMOVE_PAUSE_MS);
   }
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * Removing a tree by handles: names stay bytes, symlinks are removed and not followed, mounts are not entered, and a
- * tree of any depth takes two open handles.
+ * tree of any depth takes two open handles. Flags that forbid removal go where this process may take them away.
  *
  * Going down opens the child and closes the parent; going up opens `..` and checks by inode that it is the directory
  * come from, as fts(3) does. A tree that is moved away meanwhile ends in `ESTALE`, not in removing something else.
@@ -14,10 +14,12 @@ import { type FileStat, inodeKey } from "../core/file_stat.ts";
 import { errnoOf, isOsError, OsError } from "./errno.ts";
 import type { DirEntry } from "./kernel_structs.ts";
 import * as libc from "./libc.ts";
+import { allowRemoval } from "./project_id.ts";
 import {
   AT_REMOVEDIR,
   O_DIRECTORY,
   O_NOFOLLOW,
+  O_NONBLOCK,
   O_PATH,
   O_RDONLY,
   RESOLVE_NO_SYMLINKS,
@@ -87,7 +89,7 @@ function* removeStepwise(parentFd: number, name: ByteString): Generator<void> {
         const up = openAbove(fd, above);
         libc.close(fd);
         fd = up;
-        removeDirectory(fd, level.name);
+        within(up, () => removeDirectory(up, level.name));
         yield;
       }
     }
@@ -99,7 +101,8 @@ function* removeStepwise(parentFd: number, name: ByteString): Generator<void> {
 /** Removes the entries of a level that are no directories; returns the next that is one. */
 function* nextDirectory(fd: number, level: Level): Generator<void, ByteString | undefined> {
   for (let entry = level.entries.pop(); entry !== undefined; entry = level.entries.pop()) {
-    if (entry.type === "dir" || !removedAsLeaf(fd, entry.name)) return entry.name;
+    const { name, type } = entry;
+    if (type === "dir" || !within(fd, () => removedAsLeaf(fd, name))) return name;
     yield;
   }
   return undefined;
@@ -108,7 +111,7 @@ function* nextDirectory(fd: number, level: Level): Generator<void, ByteString | 
 /** False when it is a directory. Linux says `EISDIR` to unlink(2) of one, POSIX `EPERM`. */
 function removedAsLeaf(fd: number, name: ByteString): boolean {
   try {
-    libc.unlinkat(fd, name, 0);
+    unlinkFreed(fd, name, 0);
     return true;
   } catch (error) {
     if (isOsError(error, "ENOENT")) return true;
@@ -158,8 +161,45 @@ function openAbove(fd: number, above: Level): number {
 
 function removeDirectory(fd: number, name: ByteString): void {
   try {
-    libc.unlinkat(fd, name, AT_REMOVEDIR);
+    unlinkFreed(fd, name, AT_REMOVEDIR);
   } catch (error) {
     if (!isOsError(error, "ENOENT")) throw error;
+  }
+}
+
+/** Unlinks, also what has a flag that forbids it (chattr(1), `i` and `a`): what is to be removed needs none any more. */
+function unlinkFreed(fd: number, name: ByteString, flags: number): void {
+  try {
+    libc.unlinkat(fd, name, flags);
+  } catch (error) {
+    const type = isOsError(error, "EPERM") ? libc.statx(fd, name)?.type : undefined;
+    if (type !== "file" && type !== "dir") throw error;
+    const handle = libc.openat(fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+    try {
+      if (!isFreed(handle)) throw error;
+    } finally {
+      libc.close(handle);
+    }
+    libc.unlinkat(fd, name, flags);
+  }
+}
+
+/** Acts in a directory that is being removed itself, and once more without the flags that forbid changes of it. */
+function within<T>(fd: number, act: () => T): T {
+  try {
+    return act();
+  } catch (error) {
+    if (!isOsError(error, "EPERM") || !isFreed(fd)) throw error;
+    return act();
+  }
+}
+
+/** True when the flags were the reason. Who may not take them away learns of the first refusal, not of this one. */
+function isFreed(fd: number): boolean {
+  try {
+    return allowRemoval(fd);
+  } catch (error) {
+    if (!isOsError(error)) throw error;
+    return false;
   }
 }
