@@ -29,7 +29,10 @@ export class RefCounter {
   readonly #counts = new Map<string, number>();
   readonly #queues = new Map<string, Promise<unknown>>();
 
-  /** @param checker tells what is mounted; absent: whatever the table of mounts has */
+  /**
+   * Counts nothing yet.
+   * @param checker tells what is mounted; absent: whatever the table of mounts has
+   */
   constructor(checker: Checker = DEFAULT_CHECKER) {
     this.#checker = checker;
   }
