@@ -6,14 +6,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { runtime } from "../../support/child.ts";
+import { unlessMissing } from "../../support/interop.ts";
 import type { NamespaceReport } from "../../support/namespace_child.ts";
 
 const NEW_USERS = ["unshare", "--user", "--map-root-user"];
 
 const canEnter = spawnSync("unshare", [...NEW_USERS.slice(1), "--mount", "true"]).status === 0;
-const skip = canEnter ? false : "user namespaces cannot be entered here";
+const options = unlessMissing(canEnter ? undefined : "user namespaces cannot be entered here");
 
-describe("OverlayDriver in a user namespace", { skip }, () => {
+describe("OverlayDriver in a user namespace", options, () => {
   it("keeps its marks as user attributes, and mounts with them", () => {
     const report = reportFrom([...NEW_USERS, "--mount"]);
     assert.equal(report.refusal, undefined);
