@@ -15,10 +15,13 @@ import {
   statPath,
 } from "../../host/files.ts";
 import { hasErrno } from "../../host/errno.ts";
+import { getFsMagic } from "../../host/fs_info.ts";
+import { fileSystemName } from "../../host/fs_magic.ts";
 import { mayMount } from "../../host/mount_right.ts";
 import { unmountBelow } from "../mounting.ts";
 import type { DriverSpec } from "../driver_spec.ts";
 import type { StatusRow } from "../proto_driver.ts";
+import { type BackingRefusal, backingRefusal } from "./backing.ts";
 import { findMountProgram, mountByProgram, programMountData } from "./mount_program.ts";
 import { kernelSwitches, type OverlayOptions, parseOverlayOptions } from "./options.ts";
 import { byKernel, type OverlayTraits, type TrialMount, tryOverlay } from "./trial.ts";
@@ -56,10 +59,14 @@ export async function probeOverlay(home: string, mountProgram?: string): Promise
   }
 }
 
-/** Why the driver cannot work in this home with these options, as a clause; `undefined` when it can. */
-export async function probeWith(home: string, options: DriverSpec["options"]): Promise<string | undefined> {
+/** Why the driver cannot work in this home with these options; `undefined` when it can. */
+export async function probeWith(
+  home: string,
+  options: DriverSpec["options"],
+): Promise<string | BackingRefusal | undefined> {
   const { mountProgram, diffs } = parseOverlayOptions(options);
-  const reason = await probeOverlay(home, mountProgram);
+  const refusal = mountProgram === undefined ? backingRefusal(fileSystemName(getFsMagic(home))) : undefined;
+  const reason = refusal ?? await probeOverlay(home, mountProgram);
   if (reason !== undefined || mountProgram !== undefined || diffs === "naive") return reason;
   return nativeDiffRefusal(home);
 }
