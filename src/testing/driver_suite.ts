@@ -16,6 +16,7 @@ import { mountCases } from "./driver_cases/mounts.ts";
 import { nameCases } from "./driver_cases/names.ts";
 import { objectCases } from "./driver_cases/objects.ts";
 import { permissionCases } from "./driver_cases/permissions.ts";
+import { quotaCases } from "./driver_cases/quota.ts";
 import { sharingCases } from "./driver_cases/sharing.ts";
 import { snapshotObjectCases } from "./driver_cases/snapshot_objects.ts";
 import { snapshotCases } from "./driver_cases/snapshots.ts";
@@ -40,6 +41,7 @@ export const driverCases: readonly DriverCase[] = [
   ...depthCases,
   ...bulkCases,
   ...sharingCases,
+  ...quotaCases,
   ...lifecycleCases,
   ...mountCases,
   ...crashCases,

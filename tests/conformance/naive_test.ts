@@ -9,7 +9,7 @@ import { completeDriver } from "../../src/driver/complete_driver.ts";
 import { probeOverlay } from "../../src/driver/overlay/probe.ts";
 import type { ProtoDriver } from "../../src/driver/proto_driver.ts";
 import { openDriver } from "../../src/driver/registry.ts";
-import { runSuite, type Setup } from "./scratch_driver.ts";
+import { isLight, runSuite, type Setup } from "./scratch_driver.ts";
 
 runSuite(naive("vfs"), undefined);
 runSuite(naive("overlay2"), await probeOverlay(tmpdir()));
@@ -18,7 +18,7 @@ function naive(driver: string): Setup {
   return {
     name: `naive on ${driver}`,
     driver,
-    cases: "light",
+    cases: isLight,
     // The layers of overlay2 know those below by links, and a proto driver makes no layer under an old one's link.
     without: driver === "overlay2" ? ["a layer that is made again takes its old place, and layers above find it"] : [],
     open: (spec) => completeDriver(protoOf(openDriver(spec))),

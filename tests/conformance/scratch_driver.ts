@@ -28,10 +28,20 @@ export interface Setup {
   readonly open?: (spec: DriverSpec) => Driver;
   /** The directory whose file system is to be used. Absent: the one for temporary files. */
   readonly dir?: string;
-  /** `light`: without what takes seconds, and without the archives of attackers, which no file system changes. */
-  readonly cases?: "all" | "light";
+  /** Which cases are run; absent, all. */
+  readonly cases?: (driverCase: DriverCase) => boolean;
   /** Cases that this setup cannot pass, by name; the reason is the setup's to tell. */
   readonly without?: readonly string[];
+}
+
+/** Not the archives of attackers: what becomes of them, no file system and no mount option changes. */
+export function isTrusting({ name }: DriverCase): boolean {
+  return !name.startsWith("hostile: ");
+}
+
+/** Neither those, nor what takes seconds. */
+export function isLight(driverCase: DriverCase): boolean {
+  return isTrusting(driverCase) && driverCase.cost !== "heavy";
 }
 
 /** Calls with a fresh driver; unmounts and removes everything afterwards. */
@@ -83,10 +93,8 @@ async function runCase(setup: string | Setup, { needs, run }: DriverCase, t: Tes
 }
 
 function casesOf(setup: string | Setup): readonly DriverCase[] {
-  const { cases = "all", without = [] } = setupOf(setup);
-  return driverCases.filter(({ cost, name }) =>
-    !without.includes(name) && (cases === "all" || (cost !== "heavy" && !name.startsWith("hostile: ")))
-  );
+  const { cases = () => true, without = [] } = setupOf(setup);
+  return driverCases.filter((driverCase) => !without.includes(driverCase.name) && cases(driverCase));
 }
 
 function setupOf(setup: string | Setup): Setup {

@@ -5,17 +5,35 @@
  * @module
  */
 import { test } from "node:test";
-import { runSuiteWithin } from "../conformance/scratch_driver.ts";
-import { type ImageFileSystem, mountLoop, needsLoop } from "../support/loop_file_system.ts";
+import type { DriverCase } from "../../src/testing/driver_suite.ts";
+import { isLight, runSuiteWithin } from "../conformance/scratch_driver.ts";
+import {
+  type ImageFileSystem,
+  type LoopOptions,
+  mountLoop,
+  needsLoop,
+  whyNoLoop,
+} from "../support/loop_file_system.ts";
 
 const FILE_SYSTEMS: readonly ImageFileSystem[] = ["xfs", "btrfs", "ext4"];
+/** Where limits can be kept. Kernels without are nobody's fault, so these are skipped whatever is required. */
+const WITH_QUOTA: readonly (readonly [ImageFileSystem, LoopOptions])[] = [
+  ["xfs", { mount: ["pquota"] }],
+  ["ext4", { mkfs: ["-O", "quota,project", "-E", "quotatype=prjquota"], mount: ["prjquota"] }],
+];
 
-for (const type of FILE_SYSTEMS) {
-  const options = needsLoop(type);
-  for (const driver of ["overlay2", "vfs"]) {
-    test(`${driver} on ${type}`, options, async (t) => {
+for (const driver of ["overlay2", "vfs"]) {
+  for (const type of FILE_SYSTEMS) {
+    test(`${driver} on ${type}`, needsLoop(type), async (t) => {
       using fileSystem = mountLoop(type);
-      await runSuiteWithin(t, { name: `${driver} on ${type}`, driver, dir: fileSystem.path, cases: "light" });
+      await runSuiteWithin(t, { name: driver, dir: fileSystem.path, cases: isLight });
+    });
+  }
+  for (const [type, options] of WITH_QUOTA) {
+    test(`${driver} on ${type} with project quotas`, { skip: whyNoLoop(type, options) ?? false }, async (t) => {
+      using fileSystem = mountLoop(type, options);
+      const cases = ({ name }: DriverCase) => name.includes("size limit");
+      await runSuiteWithin(t, { name: driver, dir: fileSystem.path, cases });
     });
   }
 }

@@ -11,6 +11,9 @@ import { ROOT } from "../../src/core/layer_path.ts";
 import { fileSystemOf } from "../../src/host/fs_info.ts";
 import { RootedDir } from "../../src/host/rooted_dir.ts";
 
+/** Where Linux has one. */
+export const MEMORY = "/dev/shm";
+
 /** Why a directory does not do as a tmpfs on which layers can be kept; `undefined` when it does. */
 export function whyNoTmpfs(dir: string): string | undefined {
   try {
