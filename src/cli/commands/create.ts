@@ -4,14 +4,12 @@
  *
  * @module
  */
+import type { IdMappings } from "../../../mod.ts";
 import type { CommandSpec } from "../command.ts";
 import { EXIT } from "../exit_codes.ts";
 import { parsePairs } from "../input.ts";
 import type { Invocation } from "../invocation.ts";
 import { loadStrata } from "../strata.ts";
-
-/** What this version takes note of and cannot do. */
-const UNSUPPORTED = ["uid-map", "gid-map", "template"] as const;
 
 /** Makes a writable layer. */
 export const create: CommandSpec = {
@@ -26,7 +24,7 @@ export const create: CommandSpec = {
       name: "uid-map",
       value: "C:H:N",
       repeated: "list",
-      summary: "N user ids from C inside are H outside; may be repeated",
+      summary: "N user ids from C inside are those from H outside; may be repeated",
     },
     { name: "gid-map", value: "C:H:N", repeated: "list", summary: "the same for group ids" },
     { name: "template", value: "REF", summary: "a writable layer to begin with" },
@@ -42,25 +40,33 @@ export const create: CommandSpec = {
 async function run(invocation: Invocation): Promise<void> {
   const { input, output } = invocation;
   const storageOptions = parsePairs("storage-opt", input.list("storage-opt"));
-  await refuseUnsupported(invocation);
+  await refuseTemplate(invocation);
+  const idMappings = await idMappingsOf(invocation);
   await using store = await invocation.openStore();
   const parent = input.text("parent");
   const mountLabel = input.text("mount-label");
   const layer = await store.createRWLayer(input.word("NAME"), {
     ...(parent === undefined ? {} : { parent: store.resolveChain(parent) }),
     ...(mountLabel === undefined ? {} : { mountLabel }),
+    ...(idMappings === undefined ? {} : { idMappings }),
     ...(Object.keys(storageOptions).length === 0 ? {} : { storageOptions }),
   });
   const { name, mountId, created } = layer;
   await output.value(name, { name, parent: layer.parentChainId ?? null, mountId, created: created ?? null });
 }
 
-async function refuseUnsupported({ input }: Invocation): Promise<void> {
-  const given = UNSUPPORTED.find((name) =>
-    name === "template" ? input.text(name) !== undefined : input.list(name).length > 0
-  );
-  if (given === undefined) return;
+/** A side without a map keeps its ids. */
+async function idMappingsOf({ input }: Invocation): Promise<IdMappings | undefined> {
+  const [uids, gids] = [input.list("uid-map"), input.list("gid-map")];
+  if (uids.length + gids.length === 0) return undefined;
+  const { parseIdMapList } = await loadStrata();
+  return { uids: parseIdMapList(uids), gids: parseIdMapList(gids) };
+}
+
+/** What this version takes note of and cannot do. */
+async function refuseTemplate({ input }: Invocation): Promise<void> {
+  if (input.text("template") === undefined) return;
   const { StrataError } = await loadStrata();
-  const message = `Cannot create the layer with --${given}: this version does not support it; leave the option out`;
-  throw new StrataError("NOT_SUPPORTED", message, { feature: `--${given}` });
+  const message = "Cannot create the layer with --template: this version does not support it; leave the option out";
+  throw new StrataError("NOT_SUPPORTED", message, { feature: "--template" });
 }
