@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, unlinkSync, writeFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import { hasErrno } from "../../src/host/errno.ts";
 import { openForRead } from "../../src/host/files.ts";
@@ -47,11 +47,11 @@ describe("allowRemoval()", needsLoop("ext4"), () => {
     writeFileSync(path, "");
     for (const flag of ["+i", "+a"]) {
       execFileSync("chattr", [flag, path]);
-      assert.throws(() => rmSync(path), (error) => hasErrno(error, "EPERM"));
+      assert.throws(() => unlinkSync(path), (error) => hasErrno(error, "EPERM"));
       using file = openForRead(path);
       assert.equal(allowRemoval(file.fd), true);
       assert.equal(allowRemoval(file.fd), false);
     }
-    rmSync(path);
+    unlinkSync(path);
   });
 });
