@@ -2,17 +2,27 @@
 /**
  * Tests to be run on drivers of others, and the tools that they are made with.
  *
+ * A case is a name and a function, so every runner runs it. What a driver cannot do here its capabilities say, and the
+ * cases about that are left out.
+ *
  * ```ts ignore
- * import { test } from "node:test";
+ * import { test } from "node:test"; // or: const { test } = Deno; or: import { test } from "vitest";
  * import { driverCases } from "@strata/layers/testing";
  *
  * for (const { name, needs, run } of driverCases) {
- *   test(name, async (t) => {
- *     const { driver, work, reopen } = makeScratchDriver();
- *     if (needs?.(driver.capabilities) === false) return t.skip("the driver cannot do it here");
- *     await run({ driver, work, reopen });
+ *   test(name, async () => {
+ *     const context = makeScratchDriver(); // { driver, work, reopen }: an empty home and an empty directory
+ *     if (needs?.(context.driver.capabilities) !== false) await run(context);
  *   });
  * }
+ * ```
+ *
+ * Cases with `cost: "heavy"` take seconds; once a driver is enough. Cases about killed processes are the more honest when
+ * the context has a `crash`, which starts a process of yours:
+ *
+ * ```ts ignore
+ * const { home, work, point } = JSON.parse(process.argv[2]);
+ * await crashAt(point, { driver: openMyDriver(home), work }); // writes a line, and waits to be killed
  * ```
  *
  * @module
