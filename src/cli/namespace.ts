@@ -10,7 +10,7 @@ import { EnvironmentError } from "./errors.ts";
 import type { Invocation } from "./invocation.ts";
 import { loadStrata } from "./strata.ts";
 
-/** Set inside, so that nothing enters a namespace twice. */
+/** Set inside by `runInUserNamespace`, so that nothing enters a namespace twice. */
 const MARK = "STRATA_USER_NAMESPACE";
 
 /**
@@ -44,7 +44,6 @@ export async function handover({ io, globals }: Invocation, command: readonly st
     STRATA_ROOT: globals.root ?? defaultRoot(io.env),
     STRATA_RUN_ROOT: globals.runRoot ?? defaultRunRoot(io.env),
     ...(globals.driver === undefined ? {} : { STRATA_DRIVER: globals.driver }),
-    [MARK]: "1",
   };
   return { run: () => runInUserNamespace(command, { env }) };
 }

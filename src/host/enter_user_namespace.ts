@@ -16,9 +16,9 @@ import type { Duplex } from "node:stream";
 import { StrataError } from "../core/errors.ts";
 import { findProgram, runCommand } from "./command.ts";
 import { namespaceRefusal } from "./namespace_refusal.ts";
-import { effectiveUser } from "./process.ts";
+import { currentProcess, effectiveUser } from "./process.ts";
 import { currentUser, rootMap, type SubordinateIds, subordinateIds, type UserIdentity } from "./subordinate_ids.ts";
-import type { MappedIds } from "./user_namespace.ts";
+import { type MappedIds, NAMESPACE_VARIABLE } from "./user_namespace.ts";
 
 /** How a command is run in a namespace. */
 export interface EnterOptions {
@@ -40,10 +40,12 @@ const OTHER_SIGNALS = ["SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2"] as const;
  * it, 127 when there is no such program. For root, also for root of a namespace, the command is just run: it may mount.
  * @throws {StrataError} `NOT_SUPPORTED` where that is not possible, with the reason and a remedy
  */
-export async function runInUserNamespace(command: readonly string[], options: EnterOptions): Promise<number> {
-  if (effectiveUser() === 0) return await runHere(command, options);
+export async function runInUserNamespace(command: readonly string[], { env }: EnterOptions): Promise<number> {
+  if (effectiveUser() === 0) return await runHere(command, { env });
   const refusal = await namespaceRefusal();
   if (refusal !== undefined) throw refused(refusal.reason, refusal.remedy);
+  const { pid, startTime } = currentProcess();
+  const options = { env: { ...env, [NAMESPACE_VARIABLE]: `${pid}-${startTime}` } };
   const user = currentUser();
   const ids = subordinateIds(user);
   if (ids === undefined) return await runToEnd([...UNSHARE, "--map-root-user", "--", ...command], options);

@@ -8,6 +8,7 @@
  * @module
  */
 import { readText } from "./files.ts";
+import type { ProcessIdentity } from "./process.ts";
 
 /** A run of ids of a namespace, and of the ids they are outside. */
 export interface MappedIds {
@@ -18,6 +19,12 @@ export interface MappedIds {
   readonly count: number;
 }
 
+/**
+ * Names, to all that runs in a namespace, the process that made it and that ends with it. Its mount namespace is another
+ * than that of every other such process.
+ */
+export const NAMESPACE_VARIABLE = "STRATA_USER_NAMESPACE";
+
 /** The initial namespace maps all ids to themselves, but for -1, which is none. */
 const ALL_IDS = 2 ** 32 - 1;
 
@@ -27,6 +34,13 @@ export function inUserNamespace(): boolean {
   if (ids.length !== 1) return ids.length > 1;
   const [{ inside, outside, count } = { inside: 0, outside: 0, count: ALL_IDS }] = ids;
   return inside !== 0 || outside !== 0 || count !== ALL_IDS;
+}
+
+/** The process that made the namespace that this one is in; `undefined` outside, and when something else made it. */
+export function namespaceMaker(environment: Readonly<Record<string, string | undefined>>): ProcessIdentity | undefined {
+  const [, pid, startTime] = /^(\d+)-(\d+)$/.exec(environment[NAMESPACE_VARIABLE] ?? "") ?? [];
+  if (pid === undefined || startTime === undefined || !inUserNamespace()) return undefined;
+  return { pid: Number(pid), startTime: Number(startTime) };
 }
 
 /** Whether files can belong to one user only here: to whoever runs this. */

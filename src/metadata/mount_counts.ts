@@ -7,6 +7,9 @@
  * somebody unknown, so that it is not unmounted under him (moby, graphdriver/counter.go). Counts of an earlier boot
  * are 0, should the run root outlive the boot.
  *
+ * What is mounted in a user namespace is mounted nowhere else, so its counts are apart, in `session-<process>`, named by
+ * the process with which the namespace ends.
+ *
  * @module
  */
 import * as v from "valibot";
@@ -17,7 +20,7 @@ import { writeFileAtomic } from "../host/durable.ts";
 import { fromOsError } from "../host/errno.ts";
 import { acquireLock, isLocked } from "../host/file_lock.ts";
 import { ensureDir, listNames, pathExists, removeTreeAt } from "../host/files.ts";
-import { bootId } from "../host/process.ts";
+import { bootId, isProcessAlive, type ProcessIdentity } from "../host/process.ts";
 import { countSchema } from "./blob_info.ts";
 import { attempt, jsonText, readRecordJson } from "./record_file.ts";
 import { LOCK_TIMEOUT_MS, type WriteLockOptions } from "./write_lock.ts";
@@ -42,15 +45,28 @@ export interface DecrementOptions extends MountState, WriteLockOptions {
   readonly release?: "one" | "all";
 }
 
+/** Where the counts of a store are. */
+export interface CountsPlace {
+  readonly runRoot: string;
+  /** Root of the store whose mounts are counted. */
+  readonly root: string;
+  /** The process that made the namespace this one is in. */
+  readonly session?: ProcessIdentity | undefined;
+}
+
+const SESSION = /^session-(\d+)-(\d+)$/;
 const countFileSchema = v.object({ schema: v.literal(1), count: countSchema, bootId: v.string() });
 
 /** The mount counts of one store. */
 export class MountCounts {
+  /** Holds the locks, and the counts of the machine's first namespace. */
+  readonly #base: string;
   readonly #dir: string;
 
-  /** @param place the run root, and the root of the store whose mounts are counted */
-  constructor({ runRoot, root }: { readonly runRoot: string; readonly root: string }) {
-    this.#dir = `${runRoot}/mounts/${digestHex(digestOf(root)).slice(0, 32)}`;
+  /** Makes nothing yet. */
+  constructor({ runRoot, root, session }: CountsPlace) {
+    this.#base = `${runRoot}/mounts/${digestHex(digestOf(root)).slice(0, 32)}`;
+    this.#dir = session === undefined ? this.#base : `${this.#base}/session-${session.pid}-${session.startTime}`;
   }
 
   /** How often a layer is mounted now. */
@@ -97,22 +113,31 @@ export class MountCounts {
     });
   }
 
-  /** The layers that have counts, with the counts as noted; compare them with the kernel by {@link MountCounts.read}. */
-  list(): Map<CacheId, number> {
-    const counts = new Map<CacheId, number>();
-    for (const name of this.#names()) {
-      const id = attempt(() => parseCacheId(name));
-      const count = id === undefined ? undefined : this.#recorded(id);
-      if (id !== undefined && count !== undefined && count > 0) counts.set(id, count);
+  /** The process in whose namespace a layer is mounted, if it is another one than this process's. */
+  mountedBy(id: CacheId): ProcessIdentity | undefined {
+    return this.#sessions().find(({ dir }) => (this.#recorded(id, dir) ?? 0) > 0)?.maker;
+  }
+
+  /**
+   * The layers that have counts, here or in the namespaces of others. Compare them with the kernel by
+   * {@link MountCounts.read}.
+   */
+  list(): Set<CacheId> {
+    const ids = new Set<CacheId>();
+    for (const dir of [this.#dir, ...this.#sessions().map((session) => session.dir)]) {
+      for (const name of namesIn(dir)) {
+        const id = attempt(() => parseCacheId(name));
+        if (id !== undefined && (this.#recorded(id, dir) ?? 0) > 0) ids.add(id);
+      }
     }
-    return counts;
+    return ids;
   }
 
   /** The layers whose notes say nothing any more: of an earlier boot, unreadable, or of what `isMounted` denies. */
   stale(isMounted: (id: CacheId) => boolean): CacheId[] {
-    const ids = this.#names().flatMap((name) => attempt(() => parseCacheId(name.replace(/\.lock$/, ""))) ?? []);
+    const ids = namesIn(this.#dir).flatMap((name) => attempt(() => parseCacheId(name.replace(/\.lock$/, ""))) ?? []);
     return [...new Set(ids)].filter((id) => {
-      if (isLocked(`${this.#dir}/${id}.lock`)) return false;
+      if (isLocked(`${this.#base}/${id}.lock`)) return false;
       return (this.#recorded(id) ?? 0) === 0 || !isMounted(id);
     });
   }
@@ -134,7 +159,7 @@ export class MountCounts {
     fn: () => Promise<number>,
   ): Promise<number> {
     this.#prepare();
-    const path = `${this.#dir}/${id}.lock`;
+    const path = `${this.#base}/${id}.lock`;
     await using _lock = await acquireLock(path, { kind: "exclusive", timeoutMs, signal }).catch((error: unknown) => {
       throw fromOsError(error, `count the mounts of ${id}`);
     });
@@ -142,12 +167,13 @@ export class MountCounts {
       return await fn();
     } finally {
       // Removed while it is held; whoever opened it before sees that and opens the next one.
-      if (!pathExists(`${this.#dir}/${id}`)) removeTreeAt(path);
+      if (!pathExists(`${this.#base}/${id}`)) removeTreeAt(path);
     }
   }
 
   #prepare(): void {
     try {
+      for (const { dir, maker } of sessionsIn(this.#base)) if (!isProcessAlive(maker)) removeTreeAt(dir);
       ensureDir(this.#dir, 0o700);
     } catch (error) {
       throw fromOsError(error, `make the directory for mount counts "${this.#dir}"`);
@@ -155,9 +181,9 @@ export class MountCounts {
   }
 
   /** `undefined` when nothing is noted, or it is of an earlier boot, or unreadable. */
-  #recorded(id: CacheId): number | undefined {
+  #recorded(id: CacheId, dir = this.#dir): number | undefined {
     const context = { action: `read how often ${id} is mounted`, remedy: "remove the file" };
-    const noted = attempt(() => readRecordJson(`${this.#dir}/${id}`, countFileSchema, context));
+    const noted = attempt(() => readRecordJson(`${dir}/${id}`, countFileSchema, context));
     return noted === undefined || noted.bootId !== bootId() ? undefined : noted.count;
   }
 
@@ -171,12 +197,30 @@ export class MountCounts {
     }
   }
 
-  #names(): string[] {
-    try {
-      return listNames(this.#dir);
-    } catch (error) {
-      throw fromOsError(error, "list the mount counts");
-    }
+  /** The live ones of others. */
+  #sessions(): Session[] {
+    return sessionsIn(this.#base).filter(({ dir, maker }) => dir !== this.#dir && isProcessAlive(maker));
+  }
+}
+
+interface Session {
+  readonly dir: string;
+  readonly maker: ProcessIdentity;
+}
+
+function sessionsIn(base: string): Session[] {
+  return namesIn(base).flatMap((name) => {
+    const [, pid, startTime] = SESSION.exec(name) ?? [];
+    const maker = { pid: Number(pid), startTime: Number(startTime) };
+    return pid === undefined ? [] : [{ dir: `${base}/${name}`, maker }];
+  });
+}
+
+function namesIn(dir: string): string[] {
+  try {
+    return listNames(dir);
+  } catch (error) {
+    throw fromOsError(error, "list the mount counts");
   }
 }
 

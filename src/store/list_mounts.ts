@@ -6,7 +6,7 @@
  */
 import type { CacheId } from "../core/ids.ts";
 import type { StoreContext } from "./context.ts";
-import { mountCount, type MountTarget } from "./mount.ts";
+import { type MountTarget, ownMountCount } from "./mount.ts";
 
 /** Something that is mounted. */
 export interface MountedTarget {
@@ -25,12 +25,12 @@ export function listMounts(context: StoreContext): MountedTarget[] {
     const [id, access] = target.kind === "layer"
       ? [target.record.cacheId, "read-only"] as const
       : [target.record.mountId, "writable"] as const;
-    const count = mountCount(context, id, access);
+    const count = ownMountCount(context, id, access);
     return count === 0 ? [] : [{ target, path: context.driver.treeOf(id, access).path, count }];
   });
 }
 
-function targets({ mounts, layerDb }: StoreContext, counted: ReadonlyMap<CacheId, number>): MountTarget[] {
+function targets({ mounts, layerDb }: StoreContext, counted: ReadonlySet<CacheId>): MountTarget[] {
   const writable = Array.from(mounts.list().mounts.values(), (record) => ({ kind: "writable", record }) as const);
   const layers = Array.from(layerDb.list().layers.values(), (record) => ({ kind: "layer", record }) as const);
   return [

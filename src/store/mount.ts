@@ -39,7 +39,7 @@ export interface UnmountOptions {
 /**
  * Mounts a target and gives the path of its tree; each call is to be matched by one unmount.
  * @throws {StrataError} `LOCKED` while a dockerd holds the root: mount points are made below it, and its mounts are not
- *   counted
+ *   counted; `IN_USE` for a writable layer that is mounted in another namespace
  */
 export async function mountTarget(context: StoreContext, target: MountTarget, options: MountOptions): Promise<string> {
   context.dockerd.requireAbsent();
@@ -64,6 +64,8 @@ async function countMount(context: StoreContext, target: MountTarget, options: M
     ...stateOf(context, target),
     timeoutMs: settings.lockTimeoutMs,
     whenFirst: async () => {
+      // A layer may be shown in many places; two mounts that write to one directory spoil each other's view.
+      if (target.kind === "writable") requireFree(context, target);
       path = await driver.get(id, request);
     },
   });
@@ -73,7 +75,7 @@ async function countMount(context: StoreContext, target: MountTarget, options: M
 /**
  * Gives up a mount.
  * @returns how many are left
- * @throws {StrataError} `NOT_FOUND` when it is not mounted; `LOCKED`
+ * @throws {StrataError} `NOT_FOUND` when it is not mounted, `IN_USE` when it is in another namespace; `LOCKED`
  */
 export async function unmountTarget(
   context: StoreContext,
@@ -83,7 +85,10 @@ export async function unmountTarget(
   context.dockerd.requireAbsent();
   const { driver, mountCounts, settings } = context;
   const id = idOf(target);
-  if (mountCounts.read(id, stateOf(context, target)) === 0) throw notMounted(target);
+  if (mountCounts.read(id, stateOf(context, target)) === 0) {
+    requireFree(context, target);
+    throw notMounted(target);
+  }
   return await mountCounts.decrement(id, {
     ...stateOf(context, target),
     ...options,
@@ -92,9 +97,30 @@ export async function unmountTarget(
   });
 }
 
-/** How often a layer's directory is mounted now. */
+/** How often a layer's directory is mounted now, here or in the namespaces of others. */
 export function mountCount(context: StoreContext, id: CacheId, access: "writable" | "read-only"): number {
+  const elsewhere = context.mountCounts.mountedBy(id) === undefined ? 0 : 1;
+  return ownMountCount(context, id, access) + elsewhere;
+}
+
+/** How often a layer's directory is mounted where this process sees it. */
+export function ownMountCount(context: StoreContext, id: CacheId, access: "writable" | "read-only"): number {
   return context.mountCounts.read(id, kernelState(context.driver, { id, access }));
+}
+
+/**
+ * Makes sure that nothing is mounted where this process cannot reach it.
+ * @throws {StrataError} `IN_USE`
+ */
+export function requireFree({ mountCounts }: StoreContext, target: MountTarget): void {
+  const maker = mountCounts.mountedBy(idOf(target));
+  if (maker === undefined) return;
+  const name = nameOf(target);
+  throw new StrataError(
+    "IN_USE",
+    `Cannot reach the mount of "${name}": it is in the user namespace of process ${maker.pid}; work there, or end it`,
+    { kind: "mount", name, usedBy: [`process ${maker.pid}`] },
+  );
 }
 
 /** Whose count it is: a writable layer has one, however it is mounted. */
@@ -112,8 +138,12 @@ function idOf(target: MountTarget): CacheId {
   return target.kind === "layer" ? target.record.cacheId : target.record.mountId;
 }
 
+function nameOf(target: MountTarget): string {
+  return target.kind === "layer" ? target.record.chainId : target.record.name;
+}
+
 function notMounted(target: MountTarget): StrataError {
-  const name = target.kind === "layer" ? target.record.chainId : target.record.name;
+  const name = nameOf(target);
   return new StrataError("NOT_FOUND", `Cannot unmount "${name}": it is not mounted; "strata mounts" lists what is`, {
     kind: "mount",
     ref: name,

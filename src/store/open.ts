@@ -11,6 +11,7 @@ import type { Durability } from "../host/durable.ts";
 import { fromOsError } from "../host/errno.ts";
 import { ensureDir, realPath } from "../host/files.ts";
 import { effectiveUser } from "../host/process.ts";
+import { namespaceMaker } from "../host/user_namespace.ts";
 import { CatalogRecords } from "../metadata/catalog_records.ts";
 import { Claims } from "../metadata/claims.ts";
 import { DockerdGuard } from "../metadata/dockerd.ts";
@@ -94,7 +95,12 @@ export async function openContext(options: OpenOptions, environment = process.en
     // What LayerDb would sync itself, one file at a time, the store syncs at once, and off the event loop.
     layerDb: new LayerDb(layout, { durability: "none" }),
     mounts: new MountRecords(layout, { durability }),
-    mountCounts: new MountCounts({ runRoot: options.runRoot ?? defaultRunRoot(environment), root }),
+    mountCounts: new MountCounts({
+      runRoot: options.runRoot ?? defaultRunRoot(environment),
+      root,
+      // Trees that are plain directories are there in all namespaces.
+      session: spec.name === "vfs" ? undefined : namespaceMaker(environment),
+    }),
     catalog: new CatalogRecords(layout, { durability }),
     images: new ImageDb(layout, { durability }),
     staging: new StagingArea(layout),

@@ -10,7 +10,7 @@ import { directoryClaim } from "../metadata/claims.ts";
 import { type MountName, type MountRecord, parseMountName } from "../metadata/mounts.ts";
 import { type StoreContext, underLock } from "./context.ts";
 import type { DeletedLayer } from "./layer.ts";
-import { mountCount, unmountTarget } from "./mount.ts";
+import { mountCount, requireFree, unmountTarget } from "./mount.ts";
 import { deleteUnneeded } from "./release.ts";
 import { RWLayer } from "./rw_layer.ts";
 
@@ -102,6 +102,7 @@ async function requireUnmounted(
   record: MountRecord,
   options: ReleaseRWLayerOptions,
 ): Promise<void> {
+  requireFree(context, { kind: "writable", record });
   const count = mountCount(context, record.mountId, "writable");
   if (count === 0) return;
   if (options.whenMounted !== "unmount") throw mounted(record, count);

@@ -5,6 +5,7 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { randomCacheId } from "../../src/core/ids.ts";
+import { currentProcess } from "../../src/host/process.ts";
 import { MountCounts } from "../../src/metadata/mount_counts.ts";
 import { refusal, scratchStore } from "./store_dir.ts";
 
@@ -33,13 +34,32 @@ describe("MountCounts", () => {
     const seen = await Promise.all([1, 2, 3, 4].map(() => counts.increment(id, kernel)));
     assert.deepEqual(seen.sort(), [1, 2, 3, 4]);
     assert.equal(kernel.mounts, 1);
-    assert.deepEqual(counts.list(), new Map([[id, 4]]));
+    assert.deepEqual(counts.list(), new Set([id]));
     for (const left of [3, 2, 1]) assert.equal(await counts.decrement(id, kernel), left);
     assert.equal(kernel.mounted, true);
     assert.equal(await counts.decrement(id, kernel), 0);
     assert.equal(kernel.mounted, false);
     const [dir = ""] = readdirSync(join(store.root, "mounts"));
     assert.deepEqual(readdirSync(join(store.root, "mounts", dir)), []);
+  });
+
+  it("keeps counts of other namespaces apart, and knows of them while they live", async () => {
+    using store = scratchStore();
+    const place = { runRoot: store.root, root: "/s" };
+    const alive = currentProcess();
+    const dead = { ...alive, startTime: alive.startTime + 1 };
+    const [outside, inside, gone] = [undefined, alive, dead].map((session) => new MountCounts({ ...place, session }));
+    assert.ok(outside && inside && gone);
+    const [first, second] = [randomCacheId(), randomCacheId()];
+    await gone.increment(second, new Kernel());
+    assert.equal(outside.mountedBy(second), undefined);
+    await inside.increment(first, new Kernel());
+    assert.deepEqual([outside.read(first), inside.read(first)], [0, 1]);
+    assert.deepEqual([outside.mountedBy(first), inside.mountedBy(first)], [alive, undefined]);
+    assert.deepEqual([outside.list(), inside.list()], [new Set([first]), new Set([first])]);
+    const [dir = ""] = readdirSync(join(store.root, "mounts"));
+    const sessions = readdirSync(join(store.root, "mounts", dir));
+    assert.deepEqual(sessions, [`session-${alive.pid}-${alive.startTime}`], "notes of what has ended stay");
   });
 
   it("unmounting what is not mounted is NOT_FOUND and never goes below 0", async () => {

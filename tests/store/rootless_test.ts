@@ -10,6 +10,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { type ByteString, fromText } from "../../src/core/bytes.ts";
+import { EXIT } from "../../src/cli/exit_codes.ts";
 import { digestOf } from "../../src/core/digest.ts";
 import { device, dir, file, hardlink, layerTar, symlink } from "../../src/testing/layer_builder.ts";
 import { OrdinaryUser, type Subordinates, WITH_SUBORDINATE_IDS, WITH_USER } from "../support/ordinary_user.ts";
@@ -69,9 +70,33 @@ describe("a store of an ordinary user", WITH_USER, () => {
   }
 });
 
+describe("a writable layer that is mounted in a user namespace", WITH_USER, () => {
+  it("cannot be removed or mounted outside of it until the namespace ends", WITH_USER, async () => {
+    using user = new OrdinaryUser();
+    await user.ok(user.strata("create", "box", "--driver", "overlay2"));
+    const inside = user.spawn(
+      user.strata("unshare", "sh", "-c", `${quoted(user.strata("mount", "box"))} && read -r _`),
+    );
+    await new Promise((resolve) => inside.stdout?.once("data", resolve));
+    for (const command of [["rm", "box", "--force"], ["unmount", "box"], ["unshare", ...user.strata("mount", "box")]]) {
+      const { code, stderr } = await user.run(user.strata(...command));
+      assert.equal(code, EXIT.conflict, `${command[0]}: ${stderr}`);
+      assert.match(stderr, new RegExp(`in the user namespace of process ${inside.pid}`));
+    }
+    const ended = new Promise((resolve) => inside.once("close", resolve));
+    inside.stdin?.end("\n");
+    await ended;
+    await user.ok(user.strata("rm", "box"));
+  });
+});
+
+function quoted(words: readonly string[]): string {
+  return words.map((word) => `'${word}'`).join(" ");
+}
+
 /** Works in the mounted tree, in one namespace. */
 function script(user: OrdinaryUser): string {
-  const strata = user.strata().map((word) => `'${word}'`).join(" ");
+  const strata = quoted(user.strata());
   return `set -e
 tree=$(${strata} mount box)
 stat -c '%u:%g %a' "$tree/home/ada/notes"
