@@ -14,6 +14,7 @@
 import { type ByteString, fromText } from "../../core/bytes.ts";
 import type { FileStat } from "../../core/file_stat.ts";
 import { ancestorsOf, joinPath, type LayerPath, parentOf, ROOT } from "../../core/layer_path.ts";
+import { effectiveUser } from "../../host/process.ts";
 import type { RootedDir } from "../../host/rooted_dir.ts";
 import { inUserNamespace } from "../../host/user_namespace.ts";
 import type { Changeset } from "../../changeset/change.ts";
@@ -28,9 +29,9 @@ const YES = new TextEncoder().encode("y");
 const HAS_FILE_WHITEOUTS = new TextEncoder().encode("x");
 const DEVICE = { type: "char", mode: 0, major: 0, minor: 0 } as const;
 
-/** The marks that this process can read and write. */
+/** The marks that this process can read and write. Without root they are those of namespaces. */
 export function currentMarks(): MarkSpace {
-  return inUserNamespace() ? "user" : "trusted";
+  return inUserNamespace() || effectiveUser() !== 0 ? "user" : "trusted";
 }
 
 /** The name of a mark, such as `opaque`. */
