@@ -99,6 +99,16 @@ export class LayerIds {
     tree.setOwner(ROOT, uid, gid);
   }
 
+  /** Lets the root of a layer's container through a directory of the driver's on the way to its tree, by the group. */
+  admit(location: LayerLocation, path: string): void {
+    admitRoot(this.mappingsOf(location), path);
+  }
+
+  /** As {@link LayerIds.admit}, for a directory that all layers have in common. */
+  admitAll(path: string): void {
+    admitRoot(this.#driver.mappings, path);
+  }
+
   /** Gives files that were copied as they are from another layer to the owners under which this one is kept. */
   adopt(location: LayerLocation, from: IdMappings): void {
     this.#chown(location, { from, to: this.mappingsOf(location) });
@@ -140,6 +150,14 @@ export class LayerIds {
     const { isMark } = this.#options;
     chownTreeByMaps(tree, { from, to, ...(isMark === undefined ? {} : { isMark }) });
   }
+}
+
+function admitRoot(mappings: IdMappings, path: string): void {
+  if (isIdentity(mappings)) return;
+  using dir = RootedDir.open(path);
+  const stat = dir.stat(ROOT);
+  const { gid } = rootPair(mappings);
+  if (stat !== undefined && stat.gid !== gid) dir.setOwner(ROOT, stat.uid, gid);
 }
 
 /** Maps as people read them. */
