@@ -25,7 +25,7 @@ export interface RemappedLayer {
   /** The stack below, top first. */
   readonly parents: readonly LayerLocation[];
   readonly ids: LayerIds;
-  readonly mounts: OverlayMounts;
+  readonly mounts: Pick<OverlayMounts, "get" | "put" | "over" | "whyNoShifting">;
 }
 
 /**
