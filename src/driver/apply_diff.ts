@@ -12,29 +12,31 @@ import { mergeChangeset } from "../changeset/merge.ts";
 import { PlainView } from "../changeset/plain_view.ts";
 import type { TreeView } from "../changeset/tree_view.ts";
 import { openUnpacked, unpackArchive } from "../changeset/unpack_archive.ts";
-import { containerShift, IDENTITY } from "../core/id_map.ts";
+import { containerShift, type IdMappings } from "../core/id_map.ts";
 import { randomId } from "../core/ids.ts";
 import { ROOT } from "../core/layer_path.ts";
 import { listNames, removeTreeAt } from "../host/files.ts";
 import { RootedDir } from "../host/rooted_dir.ts";
 import { throwIfAborted } from "../stream/signal.ts";
 import type { Diff } from "./diff_driver.ts";
-import type { DriverSpec } from "./driver_spec.ts";
 import { makeDirectory, modifiedMsOf } from "./layer_directory.ts";
 import type { Debris } from "./layer_upkeep.ts";
 
 /** Where a diff is unpacked, and on what. */
 export interface UnpackDiffRequest {
   readonly diff: Diff;
-  /** The driver's: a staging directory is made in the home. */
-  readonly spec: DriverSpec;
+  /** A directory in which a staging directory is made: a driver's home. */
+  readonly home: string;
   /** The tree that the diff is applied to; absent: an empty one. */
   readonly below: TreeView | undefined;
   readonly ownership: Ownership;
+  /** Under which ids the tree is kept. */
+  readonly idMappings: IdMappings;
   readonly signal?: AbortSignal | undefined;
 }
 
-const PREFIX = ".strata-apply-";
+/** Begins the names of the directories in which diffs are unpacked, in the home. */
+export const APPLY_PREFIX = ".strata-apply-";
 const MODE = 0o700;
 
 /**
@@ -42,18 +44,18 @@ const MODE = 0o700;
  * @throws {StrataError} as unpacking does; `ABORTED`
  */
 export async function withUnpacked<T>(
-  { diff, spec: { home, idMappings }, ...request }: UnpackDiffRequest,
+  { diff, home, ...request }: UnpackDiffRequest,
   use: (changeset: Changeset, tree: RootedDir) => T,
 ): Promise<T> {
   if (diff.kind === "unpacked") {
     throwIfAborted(request.signal);
     return use(diff.changeset, diff.tree);
   }
-  const path = `${home}/${PREFIX}${randomId()}`;
+  const path = `${home}/${APPLY_PREFIX}${randomId()}`;
   try {
     makeDirectory(path, MODE);
     using staging = RootedDir.open(path);
-    const changeset = await unpackArchive({ ...request, idMappings, archive: diff.stream, staging });
+    const changeset = await unpackArchive({ ...request, archive: diff.stream, staging });
     using tree = openUnpacked(staging);
     return use(changeset, tree);
   } finally {
@@ -72,7 +74,7 @@ function isTaken(stream: ReadableStream<Uint8Array>): boolean {
  * @throws {StrataError} as {@link withUnpacked}; what the system reports, and the tree is then half changed
  */
 export async function applyTo(into: RootedDir, request: Omit<UnpackDiffRequest, "below">): Promise<number> {
-  const shift = containerShift(request.spec.idMappings ?? IDENTITY);
+  const shift = containerShift(request.idMappings);
   using below = new PlainView(new MappedDir(into.openDir(ROOT), { shift }));
   return await withUnpacked({ ...request, below }, (changeset, tree) => {
     mergeChangeset({ changeset, tree, into });
@@ -82,7 +84,7 @@ export async function applyTo(into: RootedDir, request: Omit<UnpackDiffRequest, 
 
 /** What killed processes have left of diffs. */
 export function findUnpackedDiffs(home: string): Debris[] {
-  return listNames(home).filter((name) => name.startsWith(PREFIX)).flatMap((name) => {
+  return listNames(home).filter((name) => name.startsWith(APPLY_PREFIX)).flatMap((name) => {
     const path = `${home}/${name}`;
     const modifiedMs = modifiedMsOf(path);
     return modifiedMs === undefined ? [] : [{ path, what: "an unfinished diff", modifiedMs, use: "momentary" }];

@@ -21,7 +21,7 @@ import type { ProtoDriver } from "./proto_driver.ts";
 
 /** Keeps layers and mounts stacks of them: all that the layer store works with. */
 export interface Driver
-  extends ProtoDriver, Pick<DiffDriver, "changes">, DiffGetterDriver, LayerIdMapUpdater, LayerSealer, LayerUpkeep {}
+  extends ProtoDriver, DiffDriver, DiffGetterDriver, LayerIdMapUpdater, LayerSealer, LayerUpkeep {}
 
 /** A layer in the driver's home and the stack below it, top first. */
 export function stackOf(

@@ -10,6 +10,7 @@ import { containerShift, IDENTITY, type IdMappings, isIdentity } from "../core/i
 import { MappedDir } from "../changeset/mapped_dir.ts";
 import { PlainView } from "../changeset/plain_view.ts";
 import { RootedDir } from "../host/rooted_dir.ts";
+import type { LayerIdMapUpdater } from "./layer_id_maps.ts";
 import type { GetOptions, ProtoDriver } from "./proto_driver.ts";
 import { RefCounter } from "./ref_counter.ts";
 
@@ -22,7 +23,9 @@ export interface OpenTreeOptions {
 }
 
 /** What trees are opened by. */
-export type MountingDriver = Pick<ProtoDriver, "get" | "put" | "treeOf" | "spec">;
+export type MountingDriver =
+  & Pick<ProtoDriver, "get" | "put" | "treeOf" | "spec">
+  & Partial<Pick<LayerIdMapUpdater, "idMappingsOf">>;
 
 /** Opens the trees of one driver's layers. */
 export class LayerTrees {
@@ -38,9 +41,10 @@ export class LayerTrees {
    * @throws {StrataError} `NOT_FOUND`
    */
   async open(id: CacheId, options: OpenTreeOptions): Promise<LayerView> {
+    const idMappings = await this.#proto.idMappingsOf?.(id) ?? this.#proto.spec.idMappings ?? IDENTITY;
     const { path, release } = await this.#get(id, options);
     try {
-      return new LayerView(RootedDir.open(path), { idMappings: this.#proto.spec.idMappings ?? IDENTITY, release });
+      return new LayerView(RootedDir.open(path), { idMappings, release });
     } catch (error) {
       await release();
       throw error;
@@ -82,12 +86,15 @@ export interface LayerViewOptions {
 export class LayerView extends PlainView implements AsyncDisposable {
   /** For writing, under the ids on disk. It goes with the view. */
   readonly root: RootedDir;
+  /** Those ids. */
+  readonly idMappings: IdMappings;
   readonly #release: () => Promise<void>;
 
   /** Takes over the handle. */
   constructor(root: RootedDir, { idMappings, release }: LayerViewOptions) {
     super(isIdentity(idMappings) ? root : new MappedDir(root, { shift: containerShift(idMappings) }));
     this.root = root;
+    this.idMappings = idMappings;
     this.#release = release;
   }
 

@@ -19,11 +19,11 @@ import type { CacheId } from "../core/ids.ts";
 import { streamOf } from "../stream/pipe.ts";
 import { applyTo } from "./apply_diff.ts";
 import type { ApplyOptions, Diff, DiffDriver, DiffOptions } from "./diff_driver.ts";
-import { LayerTrees, type LayerView } from "./layer_trees.ts";
+import { LayerTrees, type LayerView, type MountingDriver } from "./layer_trees.ts";
 import type { ProtoDriver } from "./proto_driver.ts";
 
 /** What a proto driver is used by. */
-export type DiffableDriver = Pick<ProtoDriver, "get" | "put" | "treeOf" | "spec" | "capabilities">;
+export type DiffableDriver = MountingDriver & Pick<ProtoDriver, "capabilities">;
 
 /** Before every change, so that contents decide. */
 const BEGINNING: Timespec = { sec: 0, nsec: 0 };
@@ -60,9 +60,9 @@ class NaiveDiffDriver implements DiffDriver {
     diff: Diff,
     { mountLabel, signal }: ApplyOptions = {},
   ): Promise<number> {
-    const { spec, capabilities: { ownership } } = this.#proto;
+    const { spec: { home }, capabilities: { ownership } } = this.#proto;
     await using view = await this.#trees.open(id, { access: "writable", mountLabel });
-    return await applyTo(view.root, { diff, spec, ownership, signal });
+    return await applyTo(view.root, { diff, home, ownership, idMappings: view.idMappings, signal });
   }
 
   async *#packed({ signal, ...layers }: Compared & DiffOptions): AsyncGenerator<Uint8Array> {

@@ -9,6 +9,7 @@ import type { CacheId } from "../../core/ids.ts";
 import { listNames, pathExists } from "../../host/files.ts";
 import type { LayerLocation } from "../layer_sealer.ts";
 import type { Debris, LayerFault } from "../layer_upkeep.ts";
+import { APPLY_PREFIX } from "../apply_diff.ts";
 import { findLayers, modifiedMsOf } from "../layer_directory.ts";
 import {
   findLinked,
@@ -28,6 +29,7 @@ import { SHORT_NAMES_PREFIX } from "./short_names.ts";
 const PASSING = [
   { prefix: PROBE_PREFIX, what: "an unfinished trial of the kernel's overlayfs" },
   { prefix: MAPPED_PREFIX, what: "a mapped home for a mount that was not made" },
+  { prefix: APPLY_PREFIX, what: "an unfinished diff" },
   { prefix: SHORT_NAMES_PREFIX, what: "names for a mount that was not made" },
 ];
 

@@ -4,10 +4,8 @@
  *
  * @module
  */
-import type { Timespec } from "../../core/file_stat.ts";
 import type { IdMappings } from "../../core/id_map.ts";
 import type { CacheId } from "../../core/ids.ts";
-import type { LayerPath } from "../../core/layer_path.ts";
 import { syncDir } from "../../host/durable.ts";
 import { fromOsError } from "../../host/errno.ts";
 import { ensureDir, exchangePaths, pathExists, realPath, removeTreeAt, renamePath } from "../../host/files.ts";
@@ -17,11 +15,10 @@ import { mayMount } from "../../host/mount_right.ts";
 import type { ProjectLimits } from "../../host/quota_structs.ts";
 import type { RootedDir } from "../../host/rooted_dir.ts";
 import type { Change } from "../../changeset/change.ts";
-import { compareTrees, compareUpper } from "../../changeset/compare.ts";
 import type { LayerDir } from "../../changeset/mapped_dir.ts";
 import { StackedView, type WhiteoutDialect } from "../../changeset/stacked_view.ts";
 import type { TreeView } from "../../changeset/tree_view.ts";
-import type { DiffGetter } from "../diff_driver.ts";
+import type { ApplyOptions, Diff, DiffDriver, DiffGetter, DiffOptions } from "../diff_driver.ts";
 import { directoryUsage } from "../directory_size.ts";
 import type { Driver } from "../driver.ts";
 import type { DriverCapabilities, DriverSpec } from "../driver_spec.ts";
@@ -53,10 +50,10 @@ import { findDebris, findFaults, findLinkTo, findNeeded } from "./check.ts";
 import { findLinkName, LINKS, randomLinkName, readLowers, resolveLowers } from "./layout.ts";
 import { openDiff } from "./layer_form.ts";
 import { PROGRAM_LIMITS } from "./mount_program.ts";
-import { ProgramDir } from "./program_dir.ts";
 import { LayerNames } from "./layer_names.ts";
 import { makeLayer, type NewLayer } from "./make_layer.ts";
 import { OverlayMounts } from "./mounts.ts";
+import { NativeDiffs } from "./native_diffs.ts";
 import { LOWERS_MAX, type OverlayOptions, parseOverlayOptions } from "./options.ts";
 import { optionsInstead, probeWith, traitRows } from "./probe.ts";
 import { lowersOn, sealOverlay, writeLinkName, writeLowers } from "./seal.ts";
@@ -66,8 +63,6 @@ import { currentMarks, type MarkSpace, overlayDialect } from "./whiteouts.ts";
 const ID_NOTE = "id-maps";
 const HOME_MODE = 0o710;
 const LINKS_MODE = 0o700;
-/** Before every change, so that contents decide. Files of a shared layer are the same inode, and are not read. */
-const BEGINNING: Timespec = { sec: 0, nsec: 0 };
 
 /** Makes overlay drivers. */
 export const OVERLAY_FACTORY = {
@@ -88,6 +83,7 @@ export class OverlayDriver implements Driver {
   readonly #ids: LayerIds;
   readonly #names: LayerNames;
   readonly #options: OverlayOptions;
+  readonly #diffs: DiffDriver;
   readonly #mounts: OverlayMounts;
   readonly #quota: LayerQuota;
   readonly #limits: ProjectLimits;
@@ -117,6 +113,11 @@ export class OverlayDriver implements Driver {
     this.#mounts = new OverlayMounts(this.#home, this.#ids, options);
     this.#quota = new LayerQuota({ home: this.#home, layers: this.#home });
     this.#limits = options.limits ?? UNLIMITED;
+    this.#diffs = options.diffs === "naive" ? naiveDiffDriver(this) : new NativeDiffs(this, {
+      marks: this.#marks,
+      mounter: options.mountProgram === undefined ? "kernel" : "program",
+      flush: (id) => this.#mounts.flush(this.locate(id)),
+    });
     this.#quota.require(this.#limits);
     this.capabilities = {
       mounts: mayMount() ? "yes" : "no",
@@ -245,16 +246,19 @@ export class OverlayDriver implements Driver {
   }
 
   changes(id: CacheId, parent: CacheId | undefined): Awaitable<Change[]> {
-    if (this.#options.diffs === "naive") return naiveDiffDriver(this).changes(id, parent);
-    const stack = this.#stackOf(id);
-    using now = this.view(stack);
-    if (parent === undefined) return compareTrees({ now, before: undefined });
-    using before = this.view(this.#stackOf(parent));
-    if (stack[1]?.cacheId !== parent) return compareTrees({ now, before, unchangedBefore: BEGINNING });
-    this.#mounts.flush(this.locate(id));
-    using upper = this.openTree(this.locate(id));
-    const copies = upper instanceof ProgramDir ? { isCopy: (path: LayerPath) => upper.isCopy(path) } : {};
-    return compareUpper({ upper, dialect: this.#dialect, now, before, ...copies });
+    return this.#diffs.changes(id, parent);
+  }
+
+  diff(id: CacheId, parent: CacheId | undefined, options: DiffOptions = {}): ReadableStream<Uint8Array> {
+    return this.#diffs.diff(id, parent, options);
+  }
+
+  diffSize(id: CacheId, parent: CacheId | undefined): Awaitable<number> {
+    return this.#diffs.diffSize(id, parent);
+  }
+
+  applyDiff(id: CacheId, parent: CacheId | undefined, diff: Diff, options: ApplyOptions = {}): Promise<number> {
+    return this.#diffs.applyDiff(id, parent, diff, options);
   }
 
   async supportsShifting(mappings: IdMappings): Promise<"yes" | "no"> {

@@ -28,7 +28,8 @@ import { compareTrees } from "../../changeset/compare.ts";
 import { mergeChangeset } from "../../changeset/merge.ts";
 import { PlainView } from "../../changeset/plain_view.ts";
 import type { TreeView } from "../../changeset/tree_view.ts";
-import type { DiffGetter } from "../diff_driver.ts";
+import { findUnpackedDiffs } from "../apply_diff.ts";
+import type { ApplyOptions, Diff, DiffGetter, DiffOptions } from "../diff_driver.ts";
 import { directoryUsage } from "../directory_size.ts";
 import type { Driver } from "../driver.ts";
 import type { DriverCapabilities, DriverSpec } from "../driver_spec.ts";
@@ -47,9 +48,11 @@ import type {
 } from "../proto_driver.ts";
 import { findLayers, makeDirectory } from "../layer_directory.ts";
 import { unmountBelow } from "../mounting.ts";
+import { naiveDiffDriver } from "../naive_diff.ts";
 import { ownershipHere } from "../ownership.ts";
 import { LayerQuota, parseLimits, UNLIMITED } from "../quota.ts";
 import { attempt, refuseStorageOptions, removeTree, requireAbsent, requireLayer, topOf } from "../requests.ts";
+import { viewedDiff, viewedDiffSize } from "../view_diff.ts";
 import { readBaseline, removeBaseline, writeBaseline } from "./baseline.ts";
 import { parseVfsOptions } from "./options.ts";
 
@@ -200,6 +203,18 @@ export class VfsDriver implements Driver {
     return compareTrees({ now, before, unchangedBefore });
   }
 
+  diff(id: CacheId, parent: CacheId | undefined, options: DiffOptions = {}): ReadableStream<Uint8Array> {
+    return viewedDiff(this, { ...options, id, parent });
+  }
+
+  diffSize(id: CacheId, parent: CacheId | undefined): Promise<number> {
+    return viewedDiffSize(this, { id, parent });
+  }
+
+  applyDiff(id: CacheId, parent: CacheId | undefined, diff: Diff, options: ApplyOptions = {}): Promise<number> {
+    return naiveDiffDriver(this).applyDiff(id, parent, diff, options);
+  }
+
   supportsShifting(): "no" {
     return "no";
   }
@@ -239,17 +254,10 @@ export class VfsDriver implements Driver {
   }
 
   debris(): readonly Debris[] {
-    return attempt(
-      "list what belongs to no layer",
-      () =>
-        NOTES.flatMap((notes) =>
-          findLayers(`${this.#home}/${notes}`).flatMap(({ cacheId, modifiedMs }) => {
-            const path = `${this.#home}/${notes}/${cacheId}`;
-            if (this.exists(cacheId)) return [];
-            return [{ path, what: "a note about a writable layer", modifiedMs, use: "none" as const }];
-          })
-        ),
-    );
+    return attempt("list what belongs to no layer", () => [
+      ...NOTES.flatMap((notes) => this.#strayNotes(`${this.#home}/${notes}`)),
+      ...findUnpackedDiffs(this.#home),
+    ]);
   }
 
   removeDebris({ path }: Debris): Promise<void> {
@@ -285,6 +293,12 @@ export class VfsDriver implements Driver {
   /** Unmounts what others mounted inside the layers; the driver itself mounts nothing. */
   async cleanup(): Promise<void> {
     await unmountBelow(this.#home);
+  }
+
+  #strayNotes(dir: string): Debris[] {
+    return findLayers(dir).filter(({ cacheId }) => !this.exists(cacheId)).map(({ cacheId, modifiedMs }) => {
+      return { path: `${dir}/${cacheId}`, what: "a note about a writable layer", modifiedMs, use: "none" };
+    });
   }
 
   /** Not when the home is opened: who only reads writes nothing. */
