@@ -8,6 +8,7 @@
 import { bulkCases } from "./driver_cases/bulk.ts";
 import { crashCases } from "./driver_cases/crashes.ts";
 import { depthCases } from "./driver_cases/depth.ts";
+import { diffCases } from "./driver_cases/diffs.ts";
 import { hostileCases } from "./driver_cases/hostile.ts";
 import { kindCases } from "./driver_cases/kinds.ts";
 import { lifecycleCases } from "./driver_cases/lifecycle.ts";
@@ -37,6 +38,7 @@ export const driverCases: readonly DriverCase[] = [
   ...snapshotCases,
   ...snapshotObjectCases,
   ...kindCases,
+  ...diffCases,
   ...permissionCases,
   ...depthCases,
   ...bulkCases,
