@@ -48,7 +48,8 @@ const ENTER_DIR = 0o700;
 /** What ext4 can hold, 1901 to 2446. Others hold more, but one layer must give the same times everywhere. */
 const SECONDS_MIN = -(2 ** 31);
 const SECONDS_MAX = 2 ** 34 - 2 ** 31 - 1;
-const OVERLAY_XATTR = /^(?:trusted|user)\.overlay\./;
+const OVERLAY_XATTR =
+  /^(?:(?:trusted|user)\.overlay|(?:user|security)\.fuseoverlayfs)\.|^user\.containers\.override_stat$/;
 const PRIVILEGED_XATTR = /^(?:trusted|security)\./;
 
 /** The target that a path is. */

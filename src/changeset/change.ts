@@ -85,6 +85,7 @@ export type Redirects = ReadonlyMap<LayerPath, ByteString>;
  * - `archive`: the archive's owners.
  * - `archive-without-devices`: the same, but devices are left out, as in a user namespace.
  * - `archive-where-possible`: devices are left out, and so are owners that cannot be set; root takes their place.
+ * - `recorded`: this process for all, but attributes tell owner, mode and type of every object (`override_dir.ts`).
  * - `self`: without privilege, this process for all.
  */
-export type Ownership = "archive" | "archive-without-devices" | "archive-where-possible" | "self";
+export type Ownership = "archive" | "recorded" | "archive-without-devices" | "archive-where-possible" | "self";

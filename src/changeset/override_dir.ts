@@ -8,6 +8,7 @@
  *
  * @module
  */
+import type { Ownership } from "./change.ts";
 import type { ByteString } from "../core/bytes.ts";
 import type { FileStat } from "../core/file_stat.ts";
 import type { LayerPath } from "../core/layer_path.ts";
@@ -29,6 +30,11 @@ type Told = Pick<FileStat, "type" | "mode" | "uid" | "gid" | "rdevMajor" | "rdev
 
 /** The mode of files and directories while a tree is made: only this process needs them. */
 const PRIVATE_MODE = 0o700;
+
+/** Opens a tree in which objects have their owners in this way. */
+export function openOwnedTree(path: string, ownership: Ownership): RootedDir {
+  return ownership === "recorded" ? OverrideDir.open(path) : RootedDir.open(path);
+}
 
 /** A directory whose objects are what their attributes say. */
 export class OverrideDir extends RootedDir {

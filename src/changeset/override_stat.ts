@@ -28,10 +28,12 @@ export interface OverrideStat {
 
 /** The attribute that is written. */
 export const OVERRIDE_XATTR: ByteString = fromText("user.containers.override_stat");
-/** Those of fuse-overlayfs, the one that is only root's first. */
+/** The one that fuse-overlayfs writes with the option `xattr_permissions=2`. */
+export const PROGRAM_OVERRIDE_XATTR: ByteString = fromText("user.fuseoverlayfs.override_stat");
+/** All of fuse-overlayfs, the one that is only root's first. */
 const PROGRAM_XATTRS: readonly ByteString[] = [
   fromText("security.fuseoverlayfs.override_stat"),
-  fromText("user.fuseoverlayfs.override_stat"),
+  PROGRAM_OVERRIDE_XATTR,
 ];
 
 const FORM = /^(\d{1,10}):(\d{1,10}):([0-7]{1,7})(?::([a-z]+)(?:-(\d{1,10})-(\d{1,10}))?)?$/;

@@ -17,7 +17,7 @@ import type { IdMappings } from "../core/id_map.ts";
 import { type LayerPath, parseLayerPath } from "../core/layer_path.ts";
 import { DEFAULT_LIMITS, type Limits, REPLAYS_MAX } from "../core/limits.ts";
 import { lendChunks } from "../host/read_chunks.ts";
-import { RootedDir } from "../host/rooted_dir.ts";
+import type { RootedDir } from "../host/rooted_dir.ts";
 import { limitBytes } from "../stream/limit.ts";
 import { pipe } from "../stream/pipe.ts";
 import { TarReader } from "../tar/reader.ts";

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { openOwnedTree } from "../changeset/override_dir.ts";
 import { type ByteString, fromText } from "../core/bytes.ts";
 import { StrataError } from "../core/errors.ts";
 import { type CacheId, randomCacheId, randomId } from "../core/ids.ts";
@@ -158,7 +159,7 @@ async function unpackSettled(driver: Driver, staged: StagedArchive): Promise<Cha
   let redirects: Redirects = new Map();
   for (let replays = 0; replays <= REPLAYS_MAX; replays++) {
     const changeset = unpack(staged, { ownership, idMappings, redirects });
-    using tree = RootedDir.open(`${staging}/tree`);
+    using tree = openOwnedTree(`${staging}/tree`, ownership);
     const outcome = settle({ changeset, tree, below, ownership, idMappings, redirects });
     if (outcome.kind === "settled") return outcome.changeset;
     redirects = outcome.redirects;
@@ -172,7 +173,7 @@ function unpack(
 ): Changeset {
   removeTreeAt(staging);
   for (const part of ["tree", "displaced"]) ensureDir(`${staging}/${part}`, 0o700);
-  using tree = RootedDir.open(`${staging}/tree`);
+  using tree = openOwnedTree(`${staging}/tree`, options.ownership);
   using displaced = RootedDir.open(`${staging}/displaced`);
   using unpacker = new Unpacker({ tree, displaced, ...options });
   const reader = new TarReader(handlerOf(unpacker));

@@ -10,6 +10,7 @@
  *
  * @module
  */
+import { openOwnedTree } from "../changeset/override_dir.ts";
 import { type DiffId, DigestWriter, parseDiffId } from "../core/digest.ts";
 import type { IdMappings } from "../core/id_map.ts";
 import { DEFAULT_LIMITS, type Limits } from "../core/limits.ts";
@@ -60,7 +61,7 @@ export class LayerPipeline implements Disposable {
   constructor(staged: StagedLayer, options: PipelineOptions) {
     const limits = options.limits ?? DEFAULT_LIMITS;
     this.#staged = staged;
-    this.#tree = RootedDir.open(staged.treeDir);
+    this.#tree = openOwnedTree(staged.treeDir, options.ownership);
     this.#displaced = RootedDir.open(staged.displacedDir);
     this.#splitFile = staged.createTarSplit();
     this.#splitWriter = new SplitWriter({

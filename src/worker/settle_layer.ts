@@ -8,6 +8,7 @@
  *
  * @module
  */
+import { openOwnedTree } from "../changeset/override_dir.ts";
 import type { DiffId } from "../core/digest.ts";
 import { StrataError } from "../core/errors.ts";
 import type { IdMappings } from "../core/id_map.ts";
@@ -72,7 +73,7 @@ function settleOnce(
   { staged, changeset, below, ownership, idMappings }: Unsettled,
   redirects: Redirects | undefined,
 ): ReturnType<typeof settle> {
-  using tree = RootedDir.open(staged.treeDir);
+  using tree = openOwnedTree(staged.treeDir, ownership);
   return settle({ changeset, tree, below, ownership, idMappings, ...(redirects === undefined ? {} : { redirects }) });
 }
 

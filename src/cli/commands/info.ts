@@ -32,6 +32,7 @@ const OWNERSHIP: Readonly<Record<DriverCapabilities["ownership"], string>> = {
   archive: "as in the archive",
   "archive-without-devices": "as in the archive; devices are left out",
   "archive-where-possible": "as in the archive, where ids can be set here",
+  recorded: "as in the archive, recorded in attributes",
   self: "all files belong to this user",
 };
 

@@ -21,6 +21,7 @@ import { currentMarks, markName } from "./whiteouts.ts";
 /** Something that sets a layer's files apart. */
 export type FormTrait = "program" | "override";
 
+const TRAITS = ["program", "override"] as const;
 const OPAQUE_YES = new TextEncoder().encode("y");
 const WHITEOUT = { type: "char", mode: 0, major: 0, minor: 0 } as const;
 const PROGRAM_XATTR = /^user\.fuseoverlayfs\./;
@@ -34,6 +35,11 @@ export function hasForm(dir: string, trait: FormTrait): boolean {
 export function addForm(dir: string, trait: FormTrait): void {
   const form = formOf(dir);
   if (!form.includes(trait)) writeFileAtomic(formPath(dir), [...form, trait].join("\n"));
+}
+
+/** Notes what is noted of another layer, whose files were copied. */
+export function copyForm(from: string, to: string): void {
+  for (const trait of TRAITS) if (hasForm(from, trait)) addForm(to, trait);
 }
 
 /** A layer's own files, in whatever form they are kept, as the kernel's overlayfs would have written them. */

@@ -12,6 +12,8 @@ import { copyRootMetadata, makeDirectory } from "../layer_directory.ts";
 import type { LayerIds } from "../layer_ids.ts";
 import type { LayerLocation } from "../layer_sealer.ts";
 import type { LayerQuota } from "../quota.ts";
+import { maskWritable } from "./force_mask.ts";
+import type { OverlayOptions } from "./options.ts";
 import { randomLinkName } from "./layout.ts";
 import { isCommitted, lowersOn, markCommitted, writeLayerFiles } from "./seal.ts";
 
@@ -29,6 +31,7 @@ export interface NewLayer {
 export interface LayerHome {
   readonly ids: LayerIds;
   readonly quota: LayerQuota;
+  readonly options: OverlayOptions;
   openTree(location: LayerLocation): RootedDir;
   view(stack: readonly LayerLocation[]): TreeView;
 }
@@ -41,7 +44,9 @@ export function makeLayer(home: LayerHome, { location, below, limits, idMappings
   const whenMade = () => home.quota.limit(dir, limits);
   writeLayerFiles(dir, { lowers: lowersOn(below), link: randomLinkName(), whenMade });
   makeDirectory(`${dir}/diff`, DIFF_MODE);
+  maskWritable(dir, home.options);
   home.ids.note(location, home.ids.forNew(idMappings, below[0]));
+  home.ids.admit(location, dir);
   if (below[0] === undefined) return home.ids.giveToRoot(location);
   inheritRoot(home, location, below);
   if (!isCommitted(below[0].dir)) markCommitted(below[0].dir);

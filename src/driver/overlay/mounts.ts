@@ -19,7 +19,8 @@ import type { GetOptions, LayerTree, StatusRow } from "../proto_driver.ts";
 import { removeMountPoint } from "../layer_directory.ts";
 import { mount, type MountRequest, unmount, unmountBelow } from "../mounting.ts";
 import { inTurn } from "../turns.ts";
-import { addForm, useKernelForm } from "./layer_form.ts";
+import { tellRoot } from "./force_mask.ts";
+import { addForm, hasForm, useKernelForm } from "./layer_form.ts";
 import { mountByProgram, programMountData, requireUnsplit } from "./mount_program.ts";
 import { findLinkName, lowerOf, readLowers, resolveLowers } from "./layout.ts";
 import { MAPPED_PREFIX, probeMappedLowers } from "./mapped_home.ts";
@@ -63,7 +64,7 @@ export class OverlayMounts {
 
   /** Where {@link OverlayMounts.get} gives a layer's tree. */
   treeOf({ dir }: LayerLocation, access: "writable" | "read-only"): LayerTree {
-    const isBare = access === "writable" && readLowers(dir).length === 0;
+    const isBare = access === "writable" && readLowers(dir).length === 0 && !hasForm(dir, "override");
     return isBare ? { path: `${dir}/diff`, kind: "directory" } : { path: `${dir}/merged`, kind: "mount" };
   }
 
@@ -113,8 +114,11 @@ export class OverlayMounts {
 
   /** How mounts are made, for `info`. */
   status(): readonly StatusRow[] {
-    const { mountProgram } = this.#options;
-    return mountProgram === undefined ? [] : [["Mount Program", mountProgram]];
+    const { mountProgram, forceMask } = this.#options;
+    return [
+      ...(mountProgram === undefined ? [] : [["Mount Program", mountProgram] as const]),
+      ...(forceMask === undefined ? [] : [["Force Mask", forceMask.toString(8)] as const]),
+    ];
   }
 
   /** Where trees are mounted that show a layer's own directory. */
@@ -164,7 +168,7 @@ export class OverlayMounts {
   /** What a mount program wrote is put into the form that the kernel reads. */
   #useKernelForm({ location, lowers, access }: MountedLayer): void {
     useKernelForm(location.dir, access);
-    for (const lower of resolveLowers(this.#home, lowers)) useKernelForm(`${this.#home}/${lower}`, "read-only");
+    for (const lower of resolveLowers(this.#home, lowers)) useKernelForm(`${this.#home}/${lower}`, access);
   }
 
   /** A layer without others below it needs no overlay. */
@@ -179,7 +183,8 @@ export class OverlayMounts {
     };
   }
 
-  async #mountOverlay({ id, access, options }: MountedLayer, lowers: readonly string[]): Promise<void> {
+  async #mountOverlay({ id, access, options }: MountedLayer, shown: readonly string[]): Promise<void> {
+    const lowers = shown.length > 0 ? shown : [this.#emptyLower(id)];
     const stack = access === "writable" ? { lowers, upper: { diff: `${id}/diff`, work: `${id}/work` } } : { lowers };
     const extra = this.#extra(options).filter((option) => access === "writable" || option !== VOLATILE);
     const { mountProgram } = this.#options;
@@ -190,6 +195,7 @@ export class OverlayMounts {
     if (access === "writable") {
       requireUnsplit(this.#home);
       addForm(`${this.#home}/${id}`, "program");
+      if (extra.some((option) => option.startsWith("xattr_permissions="))) tellRoot(`${this.#home}/${id}`);
     }
     await mountByProgram({
       program: mountProgram,
@@ -197,6 +203,12 @@ export class OverlayMounts {
       target: `${id}/merged`,
       options: programMountData(overlay),
     });
+  }
+
+  /** What a layer without others below it is mounted on, where it cannot be used as it is. */
+  #emptyLower(id: CacheId): string {
+    for (const name of ["empty", "work"]) ensureDir(`${this.#home}/${id}/${name}`, MERGED_MODE);
+    return `${id}/empty`;
   }
 
   /** From the home, or where the names are too long, from a directory of shorter ones. */
@@ -213,7 +225,10 @@ export class OverlayMounts {
   }
 
   #extra(options: GetOptions): readonly string[] {
-    return [...this.#options.mountOptions, ...parseMountOptions(options.mountOptions ?? [])];
+    const { forceMask, mountProgram } = this.#options;
+    // What the kernel mounts is for reading, and shows the mask.
+    const own = forceMask === undefined || mountProgram === undefined ? [] : ["xattr_permissions=2"];
+    return [...own, ...this.#options.mountOptions, ...parseMountOptions(options.mountOptions ?? [])];
   }
 }
 

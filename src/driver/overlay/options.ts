@@ -13,7 +13,7 @@
 import { parseByteSize } from "../../core/byte_size.ts";
 import { StrataError } from "../../core/errors.ts";
 import type { ProjectLimits } from "../../host/quota_structs.ts";
-import { parseMountProgram } from "./program_options.ts";
+import { parseForceMask, parseMountProgram } from "./program_options.ts";
 import { type ChownErrors, parseChownErrors } from "../ownership.ts";
 import { parseInodes, UNLIMITED } from "../quota.ts";
 import type { MarkSpace } from "./whiteouts.ts";
@@ -30,6 +30,8 @@ export interface OverlayOptions {
   readonly limits?: ProjectLimits;
   /** Absolute path of the program that mounts in place of the kernel. */
   readonly mountProgram?: string;
+  /** The mode of all files and directories of layers; attributes tell what they are. */
+  readonly forceMask?: number;
   /** Absent: as this process's user namespace suggests. */
   readonly chownErrors?: ChownErrors;
   /** `naive`: changes are found by comparing mounted trees whole. Absent: the upper directory tells them. */
@@ -70,7 +72,7 @@ const RESERVED = new Set([
 /** One option, with what could end it or quote it left out. */
 const MOUNT_OPTION = /^[A-Za-z_][A-Za-z0-9_-]*(=[A-Za-z0-9_./:@+-]+)?$/;
 const OPTION_NAMES = '"overlay2.mountopt", "overlay2.size", "overlay2.inodes", "overlay2.override_kernel_check", ' +
-  '"overlay2.mount_program", "overlay2.native_diff" and "overlay2.ignore_chown_errors"';
+  '"overlay2.mount_program", "overlay2.force_mask", "overlay2.native_diff" and "overlay2.ignore_chown_errors"';
 /** How containers/storage begins the names. */
 const OTHER_PREFIX = /^(?:overlay)?\./;
 /** A security context: printable, without what would end or change a quoted value. */
@@ -87,6 +89,7 @@ export function parseOverlayOptions(options: Readonly<Record<string, string>>): 
   let limits: ProjectLimits | undefined;
   let chownErrors: ChownErrors | undefined;
   let mountProgram: string | undefined;
+  let forceMask: number | undefined;
   let diffs: OverlayOptions["diffs"];
   for (const [name, value] of Object.entries(options)) {
     switch (name.toLowerCase().replace(OTHER_PREFIX, "overlay2.")) {
@@ -101,6 +104,9 @@ export function parseOverlayOptions(options: Readonly<Record<string, string>>): 
         break;
       case "overlay2.mount_program":
         mountProgram = parseMountProgram(value);
+        break;
+      case "overlay2.force_mask":
+        forceMask = parseForceMask(value);
         break;
       case "overlay2.native_diff":
         diffs = parseNativeDiff(name, value);
@@ -124,6 +130,7 @@ export function parseOverlayOptions(options: Readonly<Record<string, string>>): 
     ...(limits === undefined ? {} : { limits }),
     ...(chownErrors === undefined ? {} : { chownErrors }),
     ...(mountProgram === undefined ? {} : { mountProgram }),
+    ...(forceMask === undefined ? {} : { forceMask }),
     ...(diffs === undefined ? {} : { diffs }),
   };
 }

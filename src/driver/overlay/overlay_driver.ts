@@ -9,10 +9,8 @@ import type { CacheId } from "../../core/ids.ts";
 import { syncDir } from "../../host/durable.ts";
 import { fromOsError } from "../../host/errno.ts";
 import { ensureDir, exchangePaths, pathExists, realPath, removeTreeAt, renamePath } from "../../host/files.ts";
-import { fileSystemOf, getFsMagic } from "../../host/fs_info.ts";
-import { fileSystemName } from "../../host/fs_magic.ts";
+import { fileSystemOf } from "../../host/fs_info.ts";
 import { mayMount } from "../../host/mount_right.ts";
-import type { ProjectLimits } from "../../host/quota_structs.ts";
 import type { RootedDir } from "../../host/rooted_dir.ts";
 import type { Change } from "../../changeset/change.ts";
 import type { LayerDir } from "../../changeset/mapped_dir.ts";
@@ -42,7 +40,6 @@ import { ownershipHere } from "../ownership.ts";
 import { LayerQuota, parseLimits, UNLIMITED } from "../quota.ts";
 import { naiveDiffDriver } from "../naive_diff.ts";
 import { attempt, refuseStorageOptions, removeTree, requireAbsent, requireLayer } from "../requests.ts";
-import { backingRefusal } from "./backing.ts";
 import { OverlayFiles } from "./diff_files.ts";
 import { remapLayer } from "./remap.ts";
 import { copyDiff } from "./template.ts";
@@ -67,11 +64,7 @@ const LINKS_MODE = 0o700;
 /** Makes overlay drivers. */
 export const OVERLAY_FACTORY = {
   open: (spec: DriverSpec): Driver => new OverlayDriver(spec),
-  probe: async (home: string, options: DriverSpec["options"]) => {
-    const { mountProgram } = parseOverlayOptions(options);
-    const refusal = mountProgram === undefined ? backingRefusal(fileSystemName(getFsMagic(home))) : undefined;
-    return refusal ?? await probeWith(home, options);
-  },
+  probe: probeWith,
   fallback: optionsInstead,
 };
 
@@ -86,7 +79,6 @@ export class OverlayDriver implements Driver {
   readonly #diffs: DiffDriver;
   readonly #mounts: OverlayMounts;
   readonly #quota: LayerQuota;
-  readonly #limits: ProjectLimits;
   readonly #marks: MarkSpace = currentMarks();
   readonly #dialect: WhiteoutDialect = overlayDialect(this.#marks);
 
@@ -109,21 +101,21 @@ export class OverlayDriver implements Driver {
       open: ({ dir }) => openDiff(dir),
       isMark: (stat) => this.#dialect.isWhiteout(stat),
     });
+    attempt(`open the driver's home "${spec.home}"`, () => this.#ids.admitAll(this.#home));
     this.#names = new LayerNames(this.#home);
     this.#mounts = new OverlayMounts(this.#home, this.#ids, options);
     this.#quota = new LayerQuota({ home: this.#home, layers: this.#home });
-    this.#limits = options.limits ?? UNLIMITED;
     this.#diffs = options.diffs === "naive" ? naiveDiffDriver(this) : new NativeDiffs(this, {
       marks: this.#marks,
-      mounter: options.mountProgram === undefined ? "kernel" : "program",
+      mounter: options.mountProgram === undefined && options.forceMask === undefined ? "kernel" : "program",
       flush: (id) => this.#mounts.flush(this.locate(id)),
     });
-    this.#quota.require(this.#limits);
+    this.#quota.require(options.limits ?? UNLIMITED);
     this.capabilities = {
       mounts: mayMount() ? "yes" : "no",
       readOnlyMounts: "enforced",
       lowersMax: LOWERS_MAX,
-      ownership: ownershipHere(options.chownErrors),
+      ownership: options.forceMask === undefined ? ownershipHere(options.chownErrors) : "recorded",
       reflink: "no",
       reproducesExactDiffs: "no",
       ...(options.mountProgram === undefined ? {} : PROGRAM_LIMITS),
@@ -146,12 +138,16 @@ export class OverlayDriver implements Driver {
   seal(request: SealRequest): SealedLayer {
     return attempt(
       `seal layer ${request.cacheId}`,
-      () =>
-        sealOverlay(request, {
+      () => {
+        const sealed = sealOverlay(request, {
           view: (stack) => this.view(stack),
           link: this.#names.nameFor(request),
           marks: this.#marks,
-        }),
+          forceMask: this.#options.forceMask,
+        });
+        this.#ids.admit(sealed, sealed.dir);
+        return sealed;
+      },
     );
   }
 
@@ -228,7 +224,7 @@ export class OverlayDriver implements Driver {
   }
 
   createReadWrite(id: CacheId, parent: CacheId | undefined, options: CreateOptions = {}): void {
-    const limits = parseLimits(options.storageOptions ?? {}, this.#limits);
+    const limits = parseLimits(options.storageOptions ?? {}, this.#options.limits ?? UNLIMITED);
     this.#make(id, { parent, limits, idMappings: options.idMappings });
   }
 
@@ -361,6 +357,7 @@ export class OverlayDriver implements Driver {
     const home = {
       ids: this.#ids,
       quota: this.#quota,
+      options: this.#options,
       openTree: (location: LayerLocation) => this.openTree(location),
       view: (stack: readonly LayerLocation[]) => this.view(stack),
     };

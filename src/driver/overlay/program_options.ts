@@ -22,3 +22,21 @@ export function parseMountProgram(path: string): string | undefined {
     { argument: "options" },
   );
 }
+
+const OWNER_BITS = 0o700;
+
+/**
+ * The mode that a value of `force_mask` names: `shared`, `private`, or octal digits.
+ * @throws {StrataError} `INVALID_ARGUMENT` for anything else, and for a mode with which this process could not read
+ */
+export function parseForceMask(value: string): number {
+  if (value === "shared") return 0o755;
+  if (value === "private") return OWNER_BITS;
+  const mode = /^[0-7]{3,4}$/.test(value) ? parseInt(value, 8) : -1;
+  if (mode >= 0 && mode <= 0o777 && (mode & OWNER_BITS) === OWNER_BITS) return mode;
+  throw new StrataError(
+    "INVALID_ARGUMENT",
+    `Cannot use the mask "${value}": expected "shared", "private", or an octal mode of which the owner has all, as 0750`,
+    { argument: "options" },
+  );
+}

@@ -7,11 +7,12 @@
  *
  * @module
  */
+import { openOwnedTree } from "../../changeset/override_dir.ts";
 import { StrataError } from "../../core/errors.ts";
 import { writeFileAtomic } from "../../host/durable.ts";
 import { pathExists, renamePath } from "../../host/files.ts";
-import { RootedDir } from "../../host/rooted_dir.ts";
 import type { TreeView } from "../../changeset/tree_view.ts";
+import { maskLayer } from "./force_mask.ts";
 import { directorySize } from "../directory_size.ts";
 import { makeDirectory } from "../layer_directory.ts";
 import type { LayerLocation, SealedLayer, SealRequest } from "../layer_sealer.ts";
@@ -31,19 +32,21 @@ export interface SealContext {
   /** The layer's short name. */
   readonly link: LinkName;
   readonly marks: MarkSpace;
+  /** The mode of all files and directories, where attributes tell what they are. */
+  readonly forceMask?: number | undefined;
 }
 
 /**
  * Turns `staging/tree` into `staging/layer`.
  * @throws {StrataError} `MAX_DEPTH` when the stack is too high
  */
-export function sealOverlay(request: SealRequest, { view, link, marks }: SealContext): SealedLayer {
+export function sealOverlay(request: SealRequest, { view, link, marks, forceMask }: SealContext): SealedLayer {
   const { changeset, parents } = request;
   // A layer is mounted read-only with itself among the lowers.
   const lowers = lowersOn(parents, { countMax: LOWERS_MAX - 1 });
   const source = `${request.staging}/tree`;
   const dir = `${request.staging}/layer`;
-  using tree = RootedDir.open(source);
+  using tree = openOwnedTree(source, forceMask === undefined ? "archive" : "recorded");
   // Nothing lies below a base layer: it has nothing to hide, and its devices would show.
   if (parents.length > 0 && changeset.whiteouts.length + changeset.opaques.length > 0) {
     using below = view(parents);
@@ -51,6 +54,7 @@ export function sealOverlay(request: SealRequest, { view, link, marks }: SealCon
   }
   const sizeBytes = directorySize(tree);
   writeLayerFiles(dir, { lowers, link });
+  if (forceMask !== undefined) maskLayer(dir, source, forceMask);
   markCommitted(dir);
   renamePath(source, `${dir}/diff`, { replace: "never" });
   return { cacheId: request.cacheId, dir, sizeBytes };

@@ -5,6 +5,7 @@
  * @module
  */
 import { copyTree } from "../../host/copy_tree.ts";
+import { copyForm } from "./layer_form.ts";
 import { RootedDir } from "../../host/rooted_dir.ts";
 import type { CreateOptions } from "../proto_driver.ts";
 
@@ -16,4 +17,5 @@ export function copyDiff(from: string, to: string, { onEntry = () => {} }: Pick<
   using source = RootedDir.open(`${from}/diff`);
   using target = RootedDir.open(`${to}/diff`);
   copyTree(source, target, { onEntry });
+  copyForm(from, to);
 }

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { openOwnedTree } from "../../changeset/override_dir.ts";
 import type { DiffId } from "../../core/digest.ts";
 import { containerShift, type IdMappings } from "../../core/id_map.ts";
 import type { CacheId } from "../../core/ids.ts";
@@ -68,7 +69,7 @@ export async function apply(request: ApplyRequest): Promise<void> {
   const shift = containerShift(request.idMappings);
   using below = new PlainView(new MappedDir(RootedDir.open(request.target), { shift }));
   const { changeset } = await settleLayer({ ...request, staged, ownership, below });
-  using tree = RootedDir.open(staged.treeDir);
+  using tree = openOwnedTree(staged.treeDir, ownership);
   using into = RootedDir.open(request.target);
   mergeChangeset({ changeset, tree, into });
 }
