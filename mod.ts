@@ -53,6 +53,7 @@ export type { Driver } from "./src/driver/driver.ts";
 export { findLayers } from "./src/driver/layer_directory.ts";
 export type { LayerIdMapUpdater, UpdateIdMapOptions } from "./src/driver/layer_id_maps.ts";
 export type { LayerLocation, LayerSealer, SealedLayer, SealRequest } from "./src/driver/layer_sealer.ts";
+export type { MountingDriver } from "./src/driver/layer_trees.ts";
 export type { Debris, LayerFault, LayerUpkeep } from "./src/driver/layer_upkeep.ts";
 export { naiveDiffDriver } from "./src/driver/naive_diff.ts";
 export type { DiffableDriver } from "./src/driver/naive_diff.ts";

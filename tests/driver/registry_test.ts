@@ -9,6 +9,7 @@ import {
   chooseDriver,
   DRIVER_NAMES,
   type DriverFactory,
+  loadDriver,
   openDriver,
   parseDriverOptions,
   registerDriver,
@@ -88,6 +89,63 @@ describe("registerDriver()", () => {
   it("refuses the names of this package's drivers and of Docker's", () => {
     for (const name of [...DRIVER_NAMES, "btrfs"]) {
       assert.throws(() => registerDriver(name, VFS_FACTORY), (error) => hasCode(error, "CONFLICT"));
+    }
+  });
+});
+
+describe("a refused driver", () => {
+  for (
+    const [lacking, refusal] of [
+      ["prerequisites", "it is a test"],
+      ["file system", { reason: "it is a test", lacking: "file system" }],
+    ] as const
+  ) {
+    it(`tells that it lacks ${lacking}`, async () => {
+      const name = `lacks-${lacking.slice(0, 4)}`;
+      registerDriver(name, { ...VFS_FACTORY, probe: () => Promise.resolve(refusal) });
+      await withRoot([], async (root) => {
+        await assert.rejects(chooseDriver({ root, requested: name }), (error) => {
+          return hasCode(error, "NOT_SUPPORTED") && error.detail.lacking === lacking;
+        });
+      });
+    });
+  }
+
+  it("tells that there is none", () => {
+    assert.throws(() => openDriver({ name: "none", home: "/nowhere", options: {} }), (error) => {
+      return hasCode(error, "NOT_SUPPORTED") && error.detail.lacking === "driver";
+    });
+  });
+
+  it("has a name that can be a directory's", () => {
+    for (const name of ["", "..", "a/b", "-rf", ".hidden", "1", "x".repeat(65)]) {
+      assert.throws(() => registerDriver(name, VFS_FACTORY), (error) => hasCode(error, "INVALID_ARGUMENT"), name);
+    }
+    for (const name of ["image", "strata"]) {
+      assert.throws(() => registerDriver(name, VFS_FACTORY), (error) => hasCode(error, "CONFLICT"));
+    }
+  });
+});
+
+describe("loadDriver()", () => {
+  const module = (text: string): string => `data:text/javascript,${encodeURIComponent(text)}`;
+
+  it("takes a driver that this thread does not know from its module, once", async () => {
+    const text = "export default { open: (spec) => ({ spec }), probe: async () => undefined };";
+    const spec = { name: "loaded", home: "/nowhere", options: {}, module: module(text) };
+    const [one, two] = await Promise.all([loadDriver(spec), loadDriver(spec)]);
+    assert.deepEqual([one.spec, two.spec], [spec, spec]);
+    await withRoot([], async (root) => {
+      assert.equal((await chooseDriver({ root, requested: "loaded" })).module, spec.module);
+    });
+  });
+
+  it("refuses a module whose default export is no factory", async () => {
+    for (const text of ["", "export default 1", "export default { open() {} }"]) {
+      await assert.rejects(
+        loadDriver({ name: "bad", home: "/nowhere", options: {}, module: module(text) }),
+        (error) => hasCode(error, "NOT_SUPPORTED") && error.detail.lacking === "driver",
+      );
     }
   });
 });
