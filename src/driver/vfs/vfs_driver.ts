@@ -95,6 +95,7 @@ export class VfsDriver implements Driver {
       noteOf: ({ cacheId }) => `${this.#home}/id-maps/${cacheId}`,
       treeOf: ({ dir }) => dir,
     });
+    attempt(`open the driver's home "${spec.home}"`, () => this.#ids.admitAll(this.#home));
     this.#quota = new LayerQuota({ home: this.#home, layers: `${this.#home}/dir` });
     this.#limits = limits;
     this.#quota.require(limits);
@@ -304,6 +305,7 @@ export class VfsDriver implements Driver {
   /** Not when the home is opened: who only reads writes nothing. */
   #prepare(): void {
     for (const name of ["dir", ...NOTES]) ensureDir(`${this.#home}/${name}`, HOME_MODE);
+    this.#ids.admitAll(`${this.#home}/dir`);
   }
 
   #make(id: CacheId, parent: CacheId | undefined, options: MakeOptions): void {
