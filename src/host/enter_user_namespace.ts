@@ -9,7 +9,6 @@
  * @module
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, openSync } from "node:fs";
 import { constants } from "node:os";
 import process from "node:process";
 import type { Duplex } from "node:stream";
@@ -17,6 +16,7 @@ import { StrataError } from "../core/errors.ts";
 import { findProgram, runCommand } from "./command.ts";
 import { namespaceRefusal } from "./namespace_refusal.ts";
 import { currentProcess, effectiveUser } from "./process.ts";
+import { SignalRelay } from "./signal_relay.ts";
 import { currentUser, rootMap, type SubordinateIds, subordinateIds, type UserIdentity } from "./subordinate_ids.ts";
 import { type MappedIds, NAMESPACE_VARIABLE } from "./user_namespace.ts";
 
@@ -31,10 +31,6 @@ const UNSHARE = ["--user", "--mount", "--propagation", "slave"];
 /** Says over descriptor 3 that it is in its namespaces, and goes on when the maps are written. */
 const WAIT_FOR_MAPS = 'printf . >&3 && read -r _ <&3 && exec 3>&- && exec "$@"';
 const TIMEOUT_MS = 10_000;
-/** A terminal sends these to both, and they must not arrive twice. */
-const TERMINAL_SIGNALS = ["SIGINT", "SIGQUIT"] as const;
-const OTHER_SIGNALS = ["SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2"] as const;
-
 /**
  * Runs a command in new namespaces to its end, and gives its exit code: 128 and the signal's number when a signal ended
  * it, 127 when there is no such program. For root, also for root of a namespace, the command is just run: it may mount.
@@ -56,7 +52,8 @@ export async function runInUserNamespace(command: readonly string[], { env }: En
 
 /** A shell says in its own words when there is no such program. */
 async function runHere(command: readonly string[], { env }: EnterOptions): Promise<number> {
-  return await endOf(launch("sh", ["-c", 'exec "$@"', "sh", ...command], { env, gate: "none" }));
+  using relay = new SignalRelay();
+  return await endOf(relay.to(launch("sh", ["-c", 'exec "$@"', "sh", ...command], { env, gate: "none" })));
 }
 
 interface RunOptions extends EnterOptions {
@@ -65,7 +62,8 @@ interface RunOptions extends EnterOptions {
 }
 
 async function runToEnd(args: readonly string[], { env, onReady }: RunOptions): Promise<number> {
-  const child = launch("unshare", args, { env, gate: onReady === undefined ? "none" : "descriptor 3" });
+  using relay = new SignalRelay();
+  const child = relay.to(launch("unshare", args, { env, gate: onReady === undefined ? "none" : "descriptor 3" }));
   const ended = endOf(child);
   try {
     if (onReady !== undefined) await openWhenReady(child, onReady);
@@ -138,40 +136,11 @@ function requireMapPrograms(): void {
   }
 }
 
-/** Passes signals on until the child has ended. */
-async function endOf(child: ChildProcess): Promise<number> {
-  const silent: readonly NodeJS.Signals[] = hasTerminal() ? TERMINAL_SIGNALS : [];
-  const handlers = [...TERMINAL_SIGNALS, ...OTHER_SIGNALS].map((signal) => {
-    return [signal, () => silent.includes(signal) || send(child, signal)] as const;
+function endOf(child: ChildProcess): Promise<number> {
+  return new Promise<number>((resolve, reject) => {
+    child.once("error", reject);
+    child.once("close", (code, signal) => resolve(code ?? 128 + (signal === null ? 0 : constants.signals[signal])));
   });
-  for (const [signal, handler] of handlers) process.on(signal, handler);
-  try {
-    return await new Promise<number>((resolve, reject) => {
-      child.once("error", reject);
-      child.once("close", (code, signal) => resolve(code ?? 128 + (signal === null ? 0 : constants.signals[signal])));
-    });
-  } finally {
-    for (const [signal, handler] of handlers) process.off(signal, handler);
-  }
-}
-
-/** Not by `child.kill`: Deno then says that the signal ended the child, even when the child has caught it. */
-function send({ pid }: ChildProcess, signal: NodeJS.Signals): void {
-  try {
-    if (pid !== undefined) process.kill(pid, signal);
-  } catch {
-    // It has ended by itself.
-  }
-}
-
-/** Whether this process has a terminal that controls it: only then can it be opened under this name. tty(4). */
-function hasTerminal(): boolean {
-  try {
-    closeSync(openSync("/dev/tty", "r"));
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 function defined(env: EnterOptions["env"]): Record<string, string> {
