@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { chmodSync, linkSync, lstatSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -15,10 +16,12 @@ import { probeOverlay } from "../../src/driver/overlay/probe.ts";
 import { openDriver } from "../../src/driver/registry.ts";
 import { RootedDir } from "../../src/host/rooted_dir.ts";
 import { changeLines, type DriverContext, stackOf, topId } from "../../src/testing/driver_cases/case.ts";
-import { dir, file, hardlink, type LayerMember, symlink, whiteout } from "../../src/testing/layer_builder.ts";
+import { dir, file, hardlink, type LayerMember, layerTar, symlink, whiteout } from "../../src/testing/layer_builder.ts";
 import { listingOf } from "../../src/testing/tree_listing.ts";
 import { withScratchDriver } from "../conformance/scratch_driver.ts";
 import { IS_ROOT } from "../host/scratch.ts";
+import { bytesOf, streamOf } from "../support/scratch_store.ts";
+import { readMembers } from "../support/tar_reading.ts";
 
 const MAPS = mappings("0:1000:65536");
 const OTHER = mappings("0:300000:65536");
@@ -112,6 +115,39 @@ for (const { name, skip } of DRIVERS) {
         const bare = randomCacheId();
         await driver.createReadWrite(bare, undefined);
         assert.equal(lstatSync(await driver.get(bare)).uid, 1000);
+      });
+    });
+
+    it("applies and gives diffs with their archives' owners", async () => {
+      await withScratchDriver(name, async (context) => {
+        const { driver } = context;
+        const stack = await stackOf(context, LAYERS);
+        const id = randomCacheId();
+        await driver.createReadWrite(id, topId(stack), { idMappings: MAPS });
+        const archive = layerTar([file("applied", "", { uid: 3, gid: 4 }), hardlink("linked", "d/a")]);
+        await driver.applyDiff(id, topId(stack), { kind: "tar", stream: streamOf(archive) });
+        const path = await driver.get(id);
+        assert.deepEqual(["applied", "linked"].map((name) => lstatSync(join(path, name)).uid), [1003, 2000]);
+        await driver.put(id);
+        const packed = readMembers(await bytesOf(driver.diff(id, topId(stack))));
+        const owners = packed.map(({ entry: { name, uid, gid } }) => `${name} ${uid}:${gid}`);
+        assert.ok(owners.includes("applied 3:4") && owners.includes("linked 1000:1000"), owners.join());
+      });
+    });
+
+    it("lets the container's root reach its tree", async () => {
+      const open = (spec: Parameters<typeof openDriver>[0]) => openDriver({ ...spec, idMappings: MAPS });
+      await withScratchDriver({ name, open, label: "" }, async (context) => {
+        const { driver } = context;
+        chmodSync(join(driver.spec.home, ".."), 0o711);
+        const stack = await stackOf(context, LAYERS);
+        const id = randomCacheId();
+        await driver.createReadWrite(id, topId(stack));
+        for (const layer of [id, topId(stack)]) {
+          const read = spawnSync("cat", [join(await driver.get(layer), "implied/f")], { uid: 1000, gid: 1000 });
+          assert.equal(read.status, 0, String(read.stderr));
+          await driver.put(layer);
+        }
       });
     });
 
