@@ -39,6 +39,7 @@ export type { CompressOptions, WritableCompression } from "./src/compression/com
 export type { Compression } from "./src/compression/detect.ts";
 export { DEFAULT_CHECKER, fileSystemChecker, isMounted } from "./src/driver/checker.ts";
 export type { Checker } from "./src/driver/checker.ts";
+export type { AdditionalLayer, AdditionalLayerDriver } from "./src/driver/additional_layer_driver.ts";
 export { completeDriver } from "./src/driver/complete_driver.ts";
 export type { DriverParts, LayerRenamer, StorageOptions } from "./src/driver/complete_driver.ts";
 export type {
@@ -49,6 +50,7 @@ export type {
   DiffGetterDriver,
   DiffOptions,
 } from "./src/driver/diff_driver.ts";
+export type { Differ, DifferDriver, DifferOptions, DifferOutput, StagedDiff } from "./src/driver/differ_driver.ts";
 export type { Driver } from "./src/driver/driver.ts";
 export { findLayers } from "./src/driver/layer_directory.ts";
 export type { LayerIdMapUpdater, UpdateIdMapOptions } from "./src/driver/layer_id_maps.ts";

@@ -10,6 +10,8 @@
  * - {@link LayerIdMapUpdater}: owners mapped, for containers with ids of their own
  * - {@link LayerSealer}, {@link LayerUpkeep}: what the layer store needs beside
  *
+ * Interfaces that no driver of this package has yet are in `differ_driver.ts` and `additional_layer_driver.ts`.
+ *
  * @module
  */
 import type { CacheId } from "../core/ids.ts";

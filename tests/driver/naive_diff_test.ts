@@ -40,6 +40,7 @@ const BASE: readonly LayerMember[] = [
 
 for (const driver of ["vfs", "overlay2"]) {
   const reason = driver === "vfs" ? undefined : await probeOverlay(tmpdir());
+  const onScratch = scratchTests(driver);
   describe(`naiveDiffDriver() on ${driver}`, { skip: reason ?? false }, () => {
     onScratch("gives the driver's own changes, tars and sizes", async (context) => {
       const { parent, id } = await edited(context);
@@ -133,10 +134,10 @@ for (const driver of ["vfs", "overlay2"]) {
       assert.deepEqual(mountsBelow(context.driver.spec.home), []);
     });
   });
+}
 
-  function onScratch(name: string, run: (context: DriverContext) => Promise<void>): void {
-    it(name, () => withScratchDriver(driver, run));
-  }
+function scratchTests(driver: string): (name: string, run: (context: DriverContext) => Promise<void>) => void {
+  return (name, run) => it(name, () => withScratchDriver(driver, run));
 }
 
 /** A layer with one change of each kind. */
