@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Trees given to mapped owners, as containers/storage does it. Left out is what it does otherwise by mistake: it takes names
- * of one character for the root directory, leaves owners alone that equal the host id of the container's root, gives
- * file capabilities back as the host root's, for whom alone they then hold, and changes the time of directories in which
- * linked files are.
+ * Trees given to mapped owners, as containers/storage does it; and mounts that map owners, on the file systems of servers.
+ *
+ * Left out is what containers/storage does otherwise by mistake: it takes names of one character for the root directory,
+ * leaves owners alone that equal the host id of the container's root, gives file capabilities back as the host root's, for
+ * whom alone they then hold, and changes the time of directories in which linked files are.
  *
  * @module
  */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { lstatSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -23,6 +24,7 @@ import { addLayer, dir, fifo, file, hardlink, layerTar, symlink } from "../../sr
 import { listingOf } from "../../src/testing/tree_listing.ts";
 import { withScratchDriver } from "../conformance/scratch_driver.ts";
 import { type InteropOptions, needsPrograms } from "../support/interop.ts";
+import { mountLoop, needsLoop } from "../support/loop_file_system.ts";
 
 const MAP = "0:300000:60000:60000:400000:5536";
 const MAPS: IdMappings = { uids: parseIdMap(MAP), gids: parseIdMap(MAP) };
@@ -87,3 +89,18 @@ describe("chownTreeByMaps beside containers-storage", options(), () => {
     });
   });
 });
+
+for (const type of ["ext4", "xfs", "btrfs"] as const) {
+  it(`maps layers by mounts on ${type}`, needsLoop(type), async () => {
+    using fileSystem = mountLoop(type);
+    await withScratchDriver({ name: "overlay2", dir: fileSystem.path }, async ({ driver, work }) => {
+      assert.equal(await driver.supportsShifting(MAPS), "yes");
+      const stack = await addLayer(driver, { archive: LAYER, work });
+      const id = randomCacheId();
+      await driver.createReadWrite(id, topId(stack), { idMappings: MAPS });
+      assert.equal(lstatSync(join(await driver.get(id), "dir/far")).uid, 400001);
+      await driver.put(id);
+      assert.deepEqual(driver.debris(), []);
+    });
+  });
+}
