@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { findMountProgram } from "../../src/driver/overlay/mount_program.ts";
 import { probeOverlay } from "../../src/driver/overlay/probe.ts";
 import { unlessMissing } from "../support/interop.ts";
-import { runSuite } from "./scratch_driver.ts";
+import { isQuick, runSuite } from "./scratch_driver.ts";
 
 const program = findMountProgram();
 const reason = program === undefined
@@ -12,6 +12,12 @@ const reason = program === undefined
 
 runSuite(
   // fuse-overlayfs itself splits an upper directory's path at colons.
-  { name: "fuse-overlayfs", driver: "overlay2", options: { "overlay2.mount_program": program ?? "" }, label: ",a" },
+  {
+    name: "fuse-overlayfs",
+    driver: "overlay2",
+    options: { "overlay2.mount_program": program ?? "" },
+    label: ",a",
+    cases: isQuick,
+  },
   unlessMissing(reason).skip || undefined,
 );

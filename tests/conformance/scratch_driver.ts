@@ -34,14 +34,19 @@ export interface Setup {
   readonly without?: readonly string[];
 }
 
-/** Not the archives of attackers: what becomes of them, no file system and no mount option changes. */
-export function isTrusting({ name }: DriverCase): boolean {
-  return !name.startsWith("hostile: ");
+/** What takes seconds, and is done once a driver. */
+export function isHeavy({ cost }: DriverCase): boolean {
+  return cost === "heavy";
 }
 
-/** Neither those, nor what takes seconds. */
+/** All else. */
+export function isQuick(driverCase: DriverCase): boolean {
+  return !isHeavy(driverCase);
+}
+
+/** Of that, not the archives of attackers: what becomes of them, no file system and no mount option changes. */
 export function isLight(driverCase: DriverCase): boolean {
-  return isTrusting(driverCase) && driverCase.cost !== "heavy";
+  return isQuick(driverCase) && !driverCase.name.startsWith("hostile: ");
 }
 
 /** Calls with a fresh driver; unmounts and removes everything afterwards. */

@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 import { MEMORY, whyNoTmpfs } from "../support/memory_file_system.ts";
-import { isTrusting, runSuite } from "./scratch_driver.ts";
+import { isHeavy, isLight, isQuick, runSuite } from "./scratch_driver.ts";
 
 const noTmpfs = whyNoTmpfs(MEMORY);
 
-// What takes seconds is done in memory, where it takes fewer.
-runSuite({ name: "vfs", cases: ({ cost }) => cost !== "heavy" || noTmpfs !== undefined }, undefined);
-runSuite({ name: "vfs on tmpfs", driver: "vfs", dir: MEMORY, cases: isTrusting }, noTmpfs);
+runSuite({ name: "vfs", cases: isQuick }, undefined);
+runSuite({ name: "vfs on tmpfs", driver: "vfs", dir: MEMORY, cases: isLight }, noTmpfs);
+runSuite(
+  noTmpfs === undefined
+    ? { name: "vfs, at length", driver: "vfs", dir: MEMORY, cases: isHeavy }
+    : { name: "vfs, at length", driver: "vfs", cases: isHeavy },
+  undefined,
+);
