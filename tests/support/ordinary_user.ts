@@ -161,6 +161,7 @@ export class OrdinaryUser implements Disposable {
       PATH: AS_ROOT ? SYSTEM_PATH : process.env.PATH ?? SYSTEM_PATH,
       HOME: this.home,
       TMPDIR: this.home,
+      XDG_RUNTIME_DIR: join(this.home, "run"),
       NO_COLOR: "1",
       ...(DENO ? { DENO_DIR: cache, DENO_NO_UPDATE_CHECK: "1" } : {}),
     };
