@@ -37,11 +37,11 @@ export type { Change, ChangeKind, DroppedAttribute, Ownership } from "./src/chan
 export { compressStream } from "./src/compression/compress.ts";
 export type { CompressOptions, WritableCompression } from "./src/compression/compress.ts";
 export type { Compression } from "./src/compression/detect.ts";
-export { DEFAULT_CHECKER, fileSystemChecker, isMounted } from "./src/driver/checker.ts";
-export type { Checker } from "./src/driver/checker.ts";
-export type { AdditionalLayer, AdditionalLayerDriver } from "./src/driver/additional_layer_driver.ts";
-export { completeDriver } from "./src/driver/complete_driver.ts";
-export type { DriverParts, LayerRenamer, StorageOptions } from "./src/driver/complete_driver.ts";
+export { DEFAULT_CHECKER, fileSystemChecker, isMounted } from "./src/driver/parts/checker.ts";
+export type { Checker } from "./src/driver/parts/checker.ts";
+export type { AdditionalLayer, AdditionalLayerDriver } from "./src/driver/interfaces/additional_layer_driver.ts";
+export { completeDriver } from "./src/driver/naive/complete_driver.ts";
+export type { DriverParts, LayerRenamer, StorageOptions } from "./src/driver/naive/complete_driver.ts";
 export type {
   ApplyOptions,
   Diff,
@@ -49,17 +49,23 @@ export type {
   DiffGetter,
   DiffGetterDriver,
   DiffOptions,
-} from "./src/driver/diff_driver.ts";
-export type { Differ, DifferDriver, DifferOptions, DifferOutput, StagedDiff } from "./src/driver/differ_driver.ts";
+} from "./src/driver/interfaces/diff_driver.ts";
+export type {
+  Differ,
+  DifferDriver,
+  DifferOptions,
+  DifferOutput,
+  StagedDiff,
+} from "./src/driver/interfaces/differ_driver.ts";
 export type { Driver } from "./src/driver/driver.ts";
-export { findLayers } from "./src/driver/layer_directory.ts";
-export type { LayerIdMapUpdater, UpdateIdMapOptions } from "./src/driver/layer_id_maps.ts";
-export type { LayerLocation, LayerSealer, SealedLayer, SealRequest } from "./src/driver/layer_sealer.ts";
-export type { MountingDriver } from "./src/driver/layer_trees.ts";
-export type { Debris, LayerFault, LayerUpkeep } from "./src/driver/layer_upkeep.ts";
-export { naiveDiffDriver } from "./src/driver/naive_diff.ts";
-export type { DiffableDriver } from "./src/driver/naive_diff.ts";
-export { naiveLayerIdMapUpdater } from "./src/driver/naive_id_maps.ts";
+export { findLayers } from "./src/driver/parts/layer_directory.ts";
+export type { LayerIdMapUpdater, UpdateIdMapOptions } from "./src/driver/interfaces/layer_id_maps.ts";
+export type { LayerLocation, LayerSealer, SealedLayer, SealRequest } from "./src/driver/interfaces/layer_sealer.ts";
+export type { MountingDriver } from "./src/driver/naive/layer_trees.ts";
+export type { Debris, LayerFault, LayerUpkeep } from "./src/driver/interfaces/layer_upkeep.ts";
+export { naiveDiffDriver } from "./src/driver/naive/naive_diff.ts";
+export type { DiffableDriver } from "./src/driver/naive/naive_diff.ts";
+export { naiveLayerIdMapUpdater } from "./src/driver/naive/naive_id_maps.ts";
 export type {
   Awaitable,
   CreateOptions,
@@ -70,18 +76,18 @@ export type {
   ProtoDriver,
   StatusRow,
   TemplateOptions,
-} from "./src/driver/proto_driver.ts";
-export { RefCounter } from "./src/driver/ref_counter.ts";
-export type { RefCounterGetOptions, RefCounterPutOptions } from "./src/driver/ref_counter.ts";
+} from "./src/driver/interfaces/proto_driver.ts";
+export { RefCounter } from "./src/driver/parts/ref_counter.ts";
+export type { RefCounterGetOptions, RefCounterPutOptions } from "./src/driver/parts/ref_counter.ts";
 export { parseDriverOptions, registerDriver } from "./src/driver/registry.ts";
 export type { DriverFactory, DriverRefusal, RegisterDriverOptions } from "./src/driver/registry.ts";
-export { copyDirectory, diskUsageOf, makeLayerDirectory } from "./src/driver/tree_tools.ts";
-export type { CopyDirectoryOptions } from "./src/driver/tree_tools.ts";
-export type { DriverCapabilities, DriverSpec } from "./src/driver/driver_spec.ts";
+export { copyDirectory, diskUsageOf, makeLayerDirectory } from "./src/driver/parts/tree_tools.ts";
+export type { CopyDirectoryOptions } from "./src/driver/parts/tree_tools.ts";
+export type { DriverCapabilities, DriverSpec } from "./src/driver/interfaces/driver_spec.ts";
 export type { Durability } from "./src/host/durable.ts";
-export { runInUserNamespace } from "./src/host/enter_user_namespace.ts";
-export type { EnterOptions } from "./src/host/enter_user_namespace.ts";
-export { inUserNamespace } from "./src/host/user_namespace.ts";
+export { runInUserNamespace } from "./src/host/namespaces/enter_user_namespace.ts";
+export type { EnterOptions } from "./src/host/namespaces/enter_user_namespace.ts";
+export { inUserNamespace } from "./src/host/namespaces/user_namespace.ts";
 export { getFsMagic } from "./src/host/fs_info.ts";
 export { fileSystemName, FS_MAGIC } from "./src/host/fs_magic.ts";
 export type { FsName } from "./src/host/fs_magic.ts";

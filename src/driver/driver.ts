@@ -15,11 +15,11 @@
  * @module
  */
 import type { CacheId } from "../core/ids.ts";
-import type { DiffDriver, DiffGetterDriver } from "./diff_driver.ts";
-import type { LayerIdMapUpdater } from "./layer_id_maps.ts";
-import type { LayerLocation, LayerSealer } from "./layer_sealer.ts";
-import type { LayerUpkeep } from "./layer_upkeep.ts";
-import type { ProtoDriver } from "./proto_driver.ts";
+import type { DiffDriver, DiffGetterDriver } from "./interfaces/diff_driver.ts";
+import type { LayerIdMapUpdater } from "./interfaces/layer_id_maps.ts";
+import type { LayerLocation, LayerSealer } from "./interfaces/layer_sealer.ts";
+import type { LayerUpkeep } from "./interfaces/layer_upkeep.ts";
+import type { ProtoDriver } from "./interfaces/proto_driver.ts";
 
 /** Keeps layers and mounts stacks of them: all that the layer store works with. */
 export interface Driver

@@ -11,7 +11,7 @@ import { type DriverLack, StrataError } from "../core/errors.ts";
 import type { IdMappings } from "../core/id_map.ts";
 import { listNames, pathExists } from "../host/files.ts";
 import type { Driver } from "./driver.ts";
-import type { DriverSpec } from "./driver_spec.ts";
+import type { DriverSpec } from "./interfaces/driver_spec.ts";
 import { OVERLAY_FACTORY } from "./overlay/overlay_driver.ts";
 import { VFS_FACTORY } from "./vfs/vfs_driver.ts";
 

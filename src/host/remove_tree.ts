@@ -14,7 +14,7 @@ import { type FileStat, inodeKey } from "../core/file_stat.ts";
 import { errnoOf, isOsError, OsError } from "./errno.ts";
 import type { DirEntry } from "./kernel_structs.ts";
 import * as libc from "./libc.ts";
-import { allowRemoval } from "./project_id.ts";
+import { allowRemoval } from "./quota/project_id.ts";
 import {
   AT_REMOVEDIR,
   O_DIRECTORY,

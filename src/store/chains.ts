@@ -7,7 +7,7 @@
 import type { ChainId } from "../core/digest.ts";
 import { hasCode, StrataError } from "../core/errors.ts";
 import { CHAIN_DEPTH_MAX } from "../core/limits.ts";
-import type { LayerLocation } from "../driver/layer_sealer.ts";
+import type { LayerLocation } from "../driver/interfaces/layer_sealer.ts";
 import type { LayerRecord } from "../metadata/layer_record.ts";
 import type { StoreContext } from "./context.ts";
 

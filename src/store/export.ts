@@ -7,7 +7,7 @@
 import type { ChainId, DiffId } from "../core/digest.ts";
 import { DigestWriter } from "../core/digest.ts";
 import { isStrataError, StrataError } from "../core/errors.ts";
-import type { LayerLocation } from "../driver/layer_sealer.ts";
+import type { LayerLocation } from "../driver/interfaces/layer_sealer.ts";
 import { streamOf } from "../stream/pipe.ts";
 import { abortable } from "../stream/signal.ts";
 import { rebuildArchive } from "../worker/archive.ts";

@@ -10,7 +10,7 @@
  */
 import type { ChainId } from "../core/digest.ts";
 import type { CacheId } from "../core/ids.ts";
-import type { LayerLocation } from "../driver/layer_sealer.ts";
+import type { LayerLocation } from "../driver/interfaces/layer_sealer.ts";
 import { chainOf } from "../metadata/chain.ts";
 import type { LayerRecord } from "../metadata/layer_record.ts";
 import type { WriteLock } from "../metadata/write_lock.ts";

@@ -9,7 +9,7 @@ import { availableParallelism } from "node:os";
 import pLimit from "p-limit";
 import type { ChainId } from "../core/digest.ts";
 import type { CacheId } from "../core/ids.ts";
-import type { LayerLocation } from "../driver/layer_sealer.ts";
+import type { LayerLocation } from "../driver/interfaces/layer_sealer.ts";
 import { pathExists } from "../host/files.ts";
 import type { Finding } from "../metadata/finding.ts";
 import type { LayerRecord } from "../metadata/layer_record.ts";

@@ -9,8 +9,8 @@
  */
 import type { ChainId } from "../core/digest.ts";
 import type { CacheId } from "../core/ids.ts";
-import type { Debris } from "../driver/layer_upkeep.ts";
-import type { FoundLayer } from "../driver/proto_driver.ts";
+import type { Debris } from "../driver/interfaces/layer_upkeep.ts";
+import type { FoundLayer } from "../driver/interfaces/proto_driver.ts";
 import type { LayerRecord } from "../metadata/layer_record.ts";
 import type { WithdrawnLayer } from "../metadata/layerdb.ts";
 import type { StagingEntry } from "../metadata/staging.ts";

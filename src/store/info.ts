@@ -4,8 +4,8 @@
  *
  * @module
  */
-import type { DriverCapabilities } from "../driver/driver_spec.ts";
-import type { StatusRow } from "../driver/proto_driver.ts";
+import type { DriverCapabilities } from "../driver/interfaces/driver_spec.ts";
+import type { StatusRow } from "../driver/interfaces/proto_driver.ts";
 import { fileSystemOf } from "../host/fs_info.ts";
 import type { StoreContext } from "./context.ts";
 

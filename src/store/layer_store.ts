@@ -10,7 +10,7 @@
 import type { Change } from "../changeset/change.ts";
 import type { ChainId } from "../core/digest.ts";
 import type { CacheId } from "../core/ids.ts";
-import type { StatusRow } from "../driver/proto_driver.ts";
+import type { StatusRow } from "../driver/interfaces/proto_driver.ts";
 import type { LayerListing } from "../metadata/layerdb.ts";
 import { type MountListing, type MountRecord, parseMountName } from "../metadata/mounts.ts";
 import { applyDiff, type ApplyDiffOptions } from "./apply_diff.ts";

@@ -7,7 +7,7 @@
 import { StrataError } from "../core/errors.ts";
 import type { CacheId } from "../core/ids.ts";
 import type { Driver } from "../driver/driver.ts";
-import type { GetOptions } from "../driver/proto_driver.ts";
+import type { GetOptions } from "../driver/interfaces/proto_driver.ts";
 import { mountAt } from "../host/mount_table.ts";
 import type { LayerRecord } from "../metadata/layer_record.ts";
 import type { MountState } from "../metadata/mount_counts.ts";

@@ -11,7 +11,7 @@ import type { Durability } from "../host/durable.ts";
 import { fromOsError } from "../host/errno.ts";
 import { ensureDir, realPath } from "../host/files.ts";
 import { effectiveUser } from "../host/process.ts";
-import { namespaceMaker } from "../host/user_namespace.ts";
+import { namespaceMaker } from "../host/namespaces/user_namespace.ts";
 import { CatalogRecords } from "../metadata/catalog_records.ts";
 import { Claims } from "../metadata/claims.ts";
 import { DockerdGuard } from "../metadata/dockerd.ts";

@@ -5,7 +5,7 @@
  * @module
  */
 import type { ChainId } from "../core/digest.ts";
-import type { LayerLocation } from "../driver/layer_sealer.ts";
+import type { LayerLocation } from "../driver/interfaces/layer_sealer.ts";
 import type { LayerRecord } from "../metadata/layer_record.ts";
 import type { Staging } from "../metadata/staging.ts";
 import type { WriteLock } from "../metadata/write_lock.ts";

@@ -15,7 +15,7 @@ import { chainOn } from "../core/chain_id.ts";
 import type { ChainId, DiffId } from "../core/digest.ts";
 import { StrataError } from "../core/errors.ts";
 import type { CacheId } from "../core/ids.ts";
-import type { LayerLocation } from "../driver/layer_sealer.ts";
+import type { LayerLocation } from "../driver/interfaces/layer_sealer.ts";
 import { copyContent } from "../host/copy_tree.ts";
 import { fromOsError } from "../host/errno.ts";
 import { ensureDir, openForRead, openForWrite } from "../host/files.ts";

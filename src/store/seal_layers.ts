@@ -7,7 +7,7 @@
  */
 import { chainOn } from "../core/chain_id.ts";
 import type { ChainId } from "../core/digest.ts";
-import type { LayerLocation, SealedLayer } from "../driver/layer_sealer.ts";
+import type { LayerLocation, SealedLayer } from "../driver/interfaces/layer_sealer.ts";
 import type { LayerRecord } from "../metadata/layer_record.ts";
 import { throwIfAborted } from "../stream/signal.ts";
 import type { IngestedLayer } from "../worker/ingest.ts";

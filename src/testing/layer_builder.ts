@@ -15,7 +15,7 @@ import type { Changeset, Redirects } from "../changeset/change.ts";
 import { settle } from "../changeset/settle.ts";
 import { Unpacker, type UnpackOptions } from "../changeset/unpack.ts";
 import type { Driver } from "../driver/driver.ts";
-import type { LayerLocation, SealedLayer } from "../driver/layer_sealer.ts";
+import type { LayerLocation, SealedLayer } from "../driver/interfaces/layer_sealer.ts";
 import type { TarEntry, TarHandler, TarMember } from "../tar/entry.ts";
 import { TarReader } from "../tar/reader.ts";
 import { TarWriter } from "../tar/writer.ts";

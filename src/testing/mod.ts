@@ -66,7 +66,7 @@ export type {
   PendingLink,
 } from "../changeset/change.ts";
 export type { Driver } from "../driver/driver.ts";
-export type { DriverCapabilities, DriverSpec } from "../driver/driver_spec.ts";
+export type { DriverCapabilities, DriverSpec } from "../driver/interfaces/driver_spec.ts";
 export type {
   ApplyOptions,
   Diff,
@@ -74,9 +74,9 @@ export type {
   DiffGetter,
   DiffGetterDriver,
   DiffOptions,
-} from "../driver/diff_driver.ts";
-export type { LayerLocation, LayerSealer, SealedLayer, SealRequest } from "../driver/layer_sealer.ts";
-export type { Debris, LayerFault, LayerUpkeep } from "../driver/layer_upkeep.ts";
+} from "../driver/interfaces/diff_driver.ts";
+export type { LayerLocation, LayerSealer, SealedLayer, SealRequest } from "../driver/interfaces/layer_sealer.ts";
+export type { Debris, LayerFault, LayerUpkeep } from "../driver/interfaces/layer_upkeep.ts";
 export type {
   Awaitable,
   CreateOptions,
@@ -87,7 +87,7 @@ export type {
   ProtoDriver,
   StatusRow,
   TemplateOptions,
-} from "../driver/proto_driver.ts";
+} from "../driver/interfaces/proto_driver.ts";
 export type { TarEntryType, TarMember } from "../tar/entry.ts";
 export type { ByteString } from "../core/bytes.ts";
 export type { FileStat, FileType, Timespec } from "../core/file_stat.ts";

@@ -5,7 +5,7 @@
  * @module
  */
 import { parseLayerPath } from "../core/layer_path.ts";
-import type { DiffGetter } from "../driver/diff_driver.ts";
+import type { DiffGetter } from "../driver/interfaces/diff_driver.ts";
 import { readChunks } from "../host/read_chunks.ts";
 import type { ContentSource } from "../tarsplit/assemble.ts";
 import type { FileRecord } from "../tarsplit/record.ts";

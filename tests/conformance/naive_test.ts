@@ -5,9 +5,9 @@
  * @module
  */
 import { tmpdir } from "node:os";
-import { completeDriver } from "../../src/driver/complete_driver.ts";
+import { completeDriver } from "../../src/driver/naive/complete_driver.ts";
 import { probeOverlay } from "../../src/driver/overlay/probe.ts";
-import type { ProtoDriver } from "../../src/driver/proto_driver.ts";
+import type { ProtoDriver } from "../../src/driver/interfaces/proto_driver.ts";
 import { openDriver } from "../../src/driver/registry.ts";
 import { isLight, runSuite, type Setup } from "./scratch_driver.ts";
 

@@ -9,7 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import type { Driver } from "../../src/driver/driver.ts";
-import type { DriverSpec } from "../../src/driver/driver_spec.ts";
+import type { DriverSpec } from "../../src/driver/interfaces/driver_spec.ts";
 import { openDriver } from "../../src/driver/registry.ts";
 import { ensureDir } from "../../src/host/files.ts";
 import { type DriverCase, driverCases, type DriverContext } from "../../src/testing/driver_suite.ts";

@@ -10,7 +10,7 @@ import { PlainView } from "../../src/changeset/plain_view.ts";
 import { hasCode } from "../../src/core/errors.ts";
 import { containerShift, IDENTITY, type IdMappings, parseIdMap } from "../../src/core/id_map.ts";
 import { type CacheId, randomCacheId } from "../../src/core/ids.ts";
-import type { LayerLocation } from "../../src/driver/layer_sealer.ts";
+import type { LayerLocation } from "../../src/driver/interfaces/layer_sealer.ts";
 import { probeMappedLowers } from "../../src/driver/overlay/mapped_home.ts";
 import { probeOverlay } from "../../src/driver/overlay/probe.ts";
 import { openDriver } from "../../src/driver/registry.ts";

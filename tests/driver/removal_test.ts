@@ -8,7 +8,7 @@ import { setTimeout } from "node:timers/promises";
 import { randomCacheId } from "../../src/core/ids.ts";
 import type { Driver } from "../../src/driver/driver.ts";
 import { openDriver } from "../../src/driver/registry.ts";
-import { removeTree } from "../../src/driver/requests.ts";
+import { removeTree } from "../../src/driver/parts/requests.ts";
 import { probeOverlay } from "../../src/driver/overlay/probe.ts";
 import { runCommand } from "../../src/host/command.ts";
 import { mountAt, mountsBelow } from "../../src/host/mount_table.ts";

@@ -15,7 +15,7 @@ import { whyNoLoop } from "../support/loop_file_system.ts";
 
 const KERNEL = "linux.uml";
 const TIMEOUT_MS = 300_000;
-const TESTS = ["host/quota_test", "driver/quota_drivers_test"];
+const TESTS = ["host/quota/quota_test", "driver/parts/quota_drivers_test"];
 const MODULES = ["fs/quota/quota_tree", "fs/quota/quota_v2", "drivers/block/loop", "fs/overlayfs/overlay"];
 
 describe("quotas in a kernel that has them", { skip: whyNot() ?? false }, () => {

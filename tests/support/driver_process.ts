@@ -7,7 +7,7 @@
 import { spawn } from "node:child_process";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
-import type { DriverSpec } from "../../src/driver/driver_spec.ts";
+import type { DriverSpec } from "../../src/driver/interfaces/driver_spec.ts";
 import type { CrashPoint } from "../../src/testing/driver_suite.ts";
 
 /** What the process is told, as JSON in its first argument. */

@@ -4,6 +4,6 @@
  *
  * @module
  */
-import { hasSingleUser, inUserNamespace } from "../../src/host/user_namespace.ts";
+import { hasSingleUser, inUserNamespace } from "../../src/host/namespaces/user_namespace.ts";
 
 console.log(`${inUserNamespace() ? "inside" : "outside"}, ${hasSingleUser() ? "one user" : "many users"}`);

@@ -15,7 +15,7 @@ import { join, relative } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { findProgram } from "../../src/host/command.ts";
-import { mappedUsers } from "../../src/host/user_namespace.ts";
+import { mappedUsers } from "../../src/host/namespaces/user_namespace.ts";
 import { type InteropOptions, unlessMissing } from "./interop.ts";
 
 /** Which subordinate ids the user has. */

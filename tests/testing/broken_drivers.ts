@@ -10,10 +10,10 @@ import { joinPath, type LayerPath, ROOT } from "../../src/core/layer_path.ts";
 import { RootedDir } from "../../src/host/rooted_dir.ts";
 import type { Change } from "../../src/changeset/change.ts";
 import type { Driver } from "../../src/driver/driver.ts";
-import type { DriverSpec } from "../../src/driver/driver_spec.ts";
-import type { SealedLayer, SealRequest } from "../../src/driver/layer_sealer.ts";
+import type { DriverSpec } from "../../src/driver/interfaces/driver_spec.ts";
+import type { SealedLayer, SealRequest } from "../../src/driver/interfaces/layer_sealer.ts";
 import { OverlayDriver } from "../../src/driver/overlay/overlay_driver.ts";
-import type { CreateOptions } from "../../src/driver/proto_driver.ts";
+import type { CreateOptions } from "../../src/driver/interfaces/proto_driver.ts";
 import { VfsDriver } from "../../src/driver/vfs/vfs_driver.ts";
 
 /** A fault, and a driver that has it. */

@@ -12,11 +12,11 @@ import type { CacheId } from "../../core/ids.ts";
 import { listNames } from "../../host/files.ts";
 import { mountAt } from "../../host/mount_table.ts";
 import { RootedDir } from "../../host/rooted_dir.ts";
-import { withUnpacked } from "../apply_diff.ts";
-import type { Diff } from "../diff_driver.ts";
-import { directorySize } from "../directory_size.ts";
-import type { DriverCapabilities, DriverSpec } from "../driver_spec.ts";
-import type { LayerLocation } from "../layer_sealer.ts";
+import { withUnpacked } from "../naive/apply_diff.ts";
+import type { Diff } from "../interfaces/diff_driver.ts";
+import { directorySize } from "../parts/directory_size.ts";
+import type { DriverCapabilities, DriverSpec } from "../interfaces/driver_spec.ts";
+import type { LayerLocation } from "../interfaces/layer_sealer.ts";
 import { isCommitted } from "./seal.ts";
 import { type MarkSpace, writeWhiteouts } from "./whiteouts.ts";
 

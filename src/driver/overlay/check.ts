@@ -7,10 +7,10 @@
  */
 import type { CacheId } from "../../core/ids.ts";
 import { listNames, pathExists } from "../../host/files.ts";
-import type { LayerLocation } from "../layer_sealer.ts";
-import type { Debris, LayerFault } from "../layer_upkeep.ts";
-import { APPLY_PREFIX } from "../apply_diff.ts";
-import { findLayers, modifiedMsOf } from "../layer_directory.ts";
+import type { LayerLocation } from "../interfaces/layer_sealer.ts";
+import type { Debris, LayerFault } from "../interfaces/layer_upkeep.ts";
+import { APPLY_PREFIX } from "../naive/apply_diff.ts";
+import { findLayers, modifiedMsOf } from "../parts/layer_directory.ts";
 import {
   findLinked,
   findLinkName,

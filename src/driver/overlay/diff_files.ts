@@ -9,7 +9,7 @@ import type { TreeView } from "../../changeset/tree_view.ts";
 import { isOsError } from "../../host/errno.ts";
 import type { OpenFile } from "../../host/open_file.ts";
 import type { RootedDir } from "../../host/rooted_dir.ts";
-import type { DiffGetter } from "../diff_driver.ts";
+import type { DiffGetter } from "../interfaces/diff_driver.ts";
 
 /** A layer's own directory, and the merged tree for names that lead through symlinks of layers below. */
 export class OverlayFiles implements DiffGetter {

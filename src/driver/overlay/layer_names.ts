@@ -6,7 +6,7 @@
  */
 import type { CacheId } from "../../core/ids.ts";
 import { makeSymlink, removeTreeAt } from "../../host/files.ts";
-import type { SealRequest } from "../layer_sealer.ts";
+import type { SealRequest } from "../interfaces/layer_sealer.ts";
 import {
   findLinked,
   findLinkName,

@@ -5,13 +5,13 @@
  * @module
  */
 import { hostShift, type IdMappings } from "../../core/id_map.ts";
-import type { ProjectLimits } from "../../host/quota_structs.ts";
+import type { ProjectLimits } from "../../host/quota/quota_structs.ts";
 import type { RootedDir } from "../../host/rooted_dir.ts";
 import type { TreeView } from "../../changeset/tree_view.ts";
-import { copyRootMetadata, makeDirectory } from "../layer_directory.ts";
-import type { LayerIds } from "../layer_ids.ts";
-import type { LayerLocation } from "../layer_sealer.ts";
-import type { LayerQuota } from "../quota.ts";
+import { copyRootMetadata, makeDirectory } from "../parts/layer_directory.ts";
+import type { LayerIds } from "../parts/layer_ids.ts";
+import type { LayerLocation } from "../interfaces/layer_sealer.ts";
+import type { LayerQuota } from "../parts/quota.ts";
 import { maskWritable } from "./force_mask.ts";
 import type { OverlayOptions } from "./options.ts";
 import { randomLinkName } from "./layout.ts";

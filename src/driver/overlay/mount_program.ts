@@ -14,7 +14,7 @@ import { isStrataError, StrataError } from "../../core/errors.ts";
 import { findProgram, runCommand } from "../../host/command.ts";
 import { opensForWriting } from "../../host/files.ts";
 import { mountAt } from "../../host/mount_table.ts";
-import { unmount } from "../mounting.ts";
+import { unmount } from "../parts/mounting.ts";
 import { checkedLabel, type OverlayMount } from "./options.ts";
 
 /** One mount by a program. */

@@ -12,10 +12,10 @@
  */
 import { parseByteSize } from "../../core/byte_size.ts";
 import { StrataError } from "../../core/errors.ts";
-import type { ProjectLimits } from "../../host/quota_structs.ts";
+import type { ProjectLimits } from "../../host/quota/quota_structs.ts";
 import { parseForceMask, parseMountProgram } from "./program_options.ts";
-import { type ChownErrors, parseChownErrors } from "../ownership.ts";
-import { parseInodes, UNLIMITED } from "../quota.ts";
+import { type ChownErrors, parseChownErrors } from "../parts/ownership.ts";
+import { parseInodes, UNLIMITED } from "../parts/quota.ts";
 import type { MarkSpace } from "./whiteouts.ts";
 
 /** Bytes of a mount's options: the smallest page of any Linux, less the NUL that ends them. */

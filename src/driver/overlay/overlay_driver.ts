@@ -10,20 +10,20 @@ import { syncDir } from "../../host/durable.ts";
 import { fromOsError } from "../../host/errno.ts";
 import { ensureDir, exchangePaths, pathExists, realPath, removeTreeAt, renamePath } from "../../host/files.ts";
 import { fileSystemOf } from "../../host/fs_info.ts";
-import { mayMount } from "../../host/mount_right.ts";
+import { mayMount } from "../../host/namespaces/mount_right.ts";
 import type { RootedDir } from "../../host/rooted_dir.ts";
 import type { Change } from "../../changeset/change.ts";
 import type { LayerDir } from "../../changeset/mapped_dir.ts";
 import { StackedView, type WhiteoutDialect } from "../../changeset/stacked_view.ts";
 import type { TreeView } from "../../changeset/tree_view.ts";
-import type { ApplyOptions, Diff, DiffDriver, DiffGetter, DiffOptions } from "../diff_driver.ts";
-import { directoryUsage } from "../directory_size.ts";
+import type { ApplyOptions, Diff, DiffDriver, DiffGetter, DiffOptions } from "../interfaces/diff_driver.ts";
+import { directoryUsage } from "../parts/directory_size.ts";
 import type { Driver } from "../driver.ts";
-import type { DriverCapabilities, DriverSpec } from "../driver_spec.ts";
-import type { UpdateIdMapOptions } from "../layer_id_maps.ts";
-import { LayerIds } from "../layer_ids.ts";
-import type { LayerLocation, SealedLayer, SealRequest } from "../layer_sealer.ts";
-import type { Debris, LayerFault } from "../layer_upkeep.ts";
+import type { DriverCapabilities, DriverSpec } from "../interfaces/driver_spec.ts";
+import type { UpdateIdMapOptions } from "../interfaces/layer_id_maps.ts";
+import { LayerIds } from "../parts/layer_ids.ts";
+import type { LayerLocation, SealedLayer, SealRequest } from "../interfaces/layer_sealer.ts";
+import type { Debris, LayerFault } from "../interfaces/layer_upkeep.ts";
 import type {
   Awaitable,
   CreateOptions,
@@ -33,13 +33,13 @@ import type {
   LayerTree,
   StatusRow,
   TemplateOptions,
-} from "../proto_driver.ts";
-import { findLayers } from "../layer_directory.ts";
-import { unmountBelow } from "../mounting.ts";
-import { ownershipHere } from "../ownership.ts";
-import { LayerQuota, parseLimits, UNLIMITED } from "../quota.ts";
-import { naiveDiffDriver } from "../naive_diff.ts";
-import { attempt, refuseStorageOptions, removeTree, requireAbsent, requireLayer } from "../requests.ts";
+} from "../interfaces/proto_driver.ts";
+import { findLayers } from "../parts/layer_directory.ts";
+import { unmountBelow } from "../parts/mounting.ts";
+import { ownershipHere } from "../parts/ownership.ts";
+import { LayerQuota, parseLimits, UNLIMITED } from "../parts/quota.ts";
+import { naiveDiffDriver } from "../naive/naive_diff.ts";
+import { attempt, refuseStorageOptions, removeTree, requireAbsent, requireLayer } from "../parts/requests.ts";
 import { OverlayFiles } from "./diff_files.ts";
 import { remapLayer } from "./remap.ts";
 import { copyDiff } from "./template.ts";

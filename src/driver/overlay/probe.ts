@@ -17,10 +17,10 @@ import {
 import { hasErrno } from "../../host/errno.ts";
 import { getFsMagic } from "../../host/fs_info.ts";
 import { fileSystemName } from "../../host/fs_magic.ts";
-import { mayMount } from "../../host/mount_right.ts";
-import { unmountBelow } from "../mounting.ts";
-import type { DriverSpec } from "../driver_spec.ts";
-import type { StatusRow } from "../proto_driver.ts";
+import { mayMount } from "../../host/namespaces/mount_right.ts";
+import { unmountBelow } from "../parts/mounting.ts";
+import type { DriverSpec } from "../interfaces/driver_spec.ts";
+import type { StatusRow } from "../interfaces/proto_driver.ts";
 import { type BackingRefusal, backingRefusal } from "./backing.ts";
 import { findMountProgram, mountByProgram, programMountData } from "./mount_program.ts";
 import { kernelSwitches, type OverlayOptions, parseOverlayOptions } from "./options.ts";

@@ -13,9 +13,9 @@ import { StrataError } from "../../core/errors.ts";
 import { type IdMappings, isIdentity, sameIdMappings } from "../../core/id_map.ts";
 import { chownTreeByMaps } from "../../changeset/chown_tree.ts";
 import { RootedDir } from "../../host/rooted_dir.ts";
-import type { UpdateIdMapOptions } from "../layer_id_maps.ts";
-import type { LayerIds } from "../layer_ids.ts";
-import type { LayerLocation } from "../layer_sealer.ts";
+import type { UpdateIdMapOptions } from "../interfaces/layer_id_maps.ts";
+import type { LayerIds } from "../parts/layer_ids.ts";
+import type { LayerLocation } from "../interfaces/layer_sealer.ts";
 import type { OverlayMounts } from "./mounts.ts";
 import { isCommitted } from "./seal.ts";
 

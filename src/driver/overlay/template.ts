@@ -7,7 +7,7 @@
 import { copyTree } from "../../host/copy_tree.ts";
 import { copyForm } from "./layer_form.ts";
 import { RootedDir } from "../../host/rooted_dir.ts";
-import type { CreateOptions } from "../proto_driver.ts";
+import type { CreateOptions } from "../interfaces/proto_driver.ts";
 
 /**
  * Copies a layer's own files, whiteouts and opaque directories among them, into one that has none yet.

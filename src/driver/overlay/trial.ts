@@ -10,7 +10,7 @@ import { hasErrno } from "../../host/errno.ts";
 import { ensureDir } from "../../host/files.ts";
 import { RootedDir } from "../../host/rooted_dir.ts";
 import { PlainView } from "../../changeset/plain_view.ts";
-import { mount, unmountBelow } from "../mounting.ts";
+import { mount, unmountBelow } from "../parts/mounting.ts";
 import { type OverlayMount, overlayMountData } from "./options.ts";
 import { markName, type MarkSpace, overlayDialect, writeWhiteouts } from "./whiteouts.ts";
 

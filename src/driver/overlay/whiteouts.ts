@@ -16,7 +16,7 @@ import type { FileStat } from "../../core/file_stat.ts";
 import { ancestorsOf, joinPath, type LayerPath, parentOf, ROOT } from "../../core/layer_path.ts";
 import { effectiveUser } from "../../host/process.ts";
 import type { RootedDir } from "../../host/rooted_dir.ts";
-import { inUserNamespace } from "../../host/user_namespace.ts";
+import { inUserNamespace } from "../../host/namespaces/user_namespace.ts";
 import type { Changeset } from "../../changeset/change.ts";
 import type { TreeView } from "../../changeset/tree_view.ts";
 import type { WhiteoutDialect } from "../../changeset/stacked_view.ts";

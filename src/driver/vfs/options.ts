@@ -6,9 +6,9 @@
  */
 import { parseByteSize } from "../../core/byte_size.ts";
 import { StrataError } from "../../core/errors.ts";
-import type { ProjectLimits } from "../../host/quota_structs.ts";
-import { type ChownErrors, parseChownErrors } from "../ownership.ts";
-import { parseInodes, UNLIMITED } from "../quota.ts";
+import type { ProjectLimits } from "../../host/quota/quota_structs.ts";
+import { type ChownErrors, parseChownErrors } from "../parts/ownership.ts";
+import { parseInodes, UNLIMITED } from "../parts/quota.ts";
 
 /** What the user asked of this driver. */
 export interface VfsOptions {

@@ -21,22 +21,22 @@ import { syncDir } from "../../host/durable.ts";
 import { fromOsError } from "../../host/errno.ts";
 import { ensureDir, exchangePaths, pathExists, realPath, removeTreeAt, renamePath } from "../../host/files.ts";
 import { fileSystemOf } from "../../host/fs_info.ts";
-import type { ProjectLimits } from "../../host/quota_structs.ts";
+import type { ProjectLimits } from "../../host/quota/quota_structs.ts";
 import { RootedDir } from "../../host/rooted_dir.ts";
 import type { Change } from "../../changeset/change.ts";
 import { compareTrees } from "../../changeset/compare.ts";
 import { mergeChangeset } from "../../changeset/merge.ts";
 import { PlainView } from "../../changeset/plain_view.ts";
 import type { TreeView } from "../../changeset/tree_view.ts";
-import { findUnpackedDiffs } from "../apply_diff.ts";
-import type { ApplyOptions, Diff, DiffGetter, DiffOptions } from "../diff_driver.ts";
-import { directoryUsage } from "../directory_size.ts";
+import { findUnpackedDiffs } from "../naive/apply_diff.ts";
+import type { ApplyOptions, Diff, DiffGetter, DiffOptions } from "../interfaces/diff_driver.ts";
+import { directoryUsage } from "../parts/directory_size.ts";
 import type { Driver } from "../driver.ts";
-import type { DriverCapabilities, DriverSpec } from "../driver_spec.ts";
-import type { UpdateIdMapOptions } from "../layer_id_maps.ts";
-import { LayerIds } from "../layer_ids.ts";
-import type { LayerLocation, SealedLayer, SealRequest } from "../layer_sealer.ts";
-import type { Debris, LayerFault } from "../layer_upkeep.ts";
+import type { DriverCapabilities, DriverSpec } from "../interfaces/driver_spec.ts";
+import type { UpdateIdMapOptions } from "../interfaces/layer_id_maps.ts";
+import { LayerIds } from "../parts/layer_ids.ts";
+import type { LayerLocation, SealedLayer, SealRequest } from "../interfaces/layer_sealer.ts";
+import type { Debris, LayerFault } from "../interfaces/layer_upkeep.ts";
 import type {
   CreateOptions,
   DiskUsage,
@@ -45,14 +45,14 @@ import type {
   LayerTree,
   StatusRow,
   TemplateOptions,
-} from "../proto_driver.ts";
-import { findLayers, makeDirectory } from "../layer_directory.ts";
-import { unmountBelow } from "../mounting.ts";
-import { naiveDiffDriver } from "../naive_diff.ts";
-import { ownershipHere } from "../ownership.ts";
-import { LayerQuota, parseLimits, UNLIMITED } from "../quota.ts";
-import { attempt, refuseStorageOptions, removeTree, requireAbsent, requireLayer, topOf } from "../requests.ts";
-import { viewedDiff, viewedDiffSize } from "../view_diff.ts";
+} from "../interfaces/proto_driver.ts";
+import { findLayers, makeDirectory } from "../parts/layer_directory.ts";
+import { unmountBelow } from "../parts/mounting.ts";
+import { naiveDiffDriver } from "../naive/naive_diff.ts";
+import { ownershipHere } from "../parts/ownership.ts";
+import { LayerQuota, parseLimits, UNLIMITED } from "../parts/quota.ts";
+import { attempt, refuseStorageOptions, removeTree, requireAbsent, requireLayer, topOf } from "../parts/requests.ts";
+import { viewedDiff, viewedDiffSize } from "../parts/view_diff.ts";
 import { readBaseline, removeBaseline, writeBaseline } from "./baseline.ts";
 import { parseVfsOptions } from "./options.ts";
 

@@ -16,8 +16,8 @@ import type { Change } from "../../changeset/change.ts";
 import { PlainView } from "../../changeset/plain_view.ts";
 import type { TreeView } from "../../changeset/tree_view.ts";
 import type { Driver } from "../../driver/driver.ts";
-import type { DriverCapabilities } from "../../driver/driver_spec.ts";
-import type { LayerLocation } from "../../driver/layer_sealer.ts";
+import type { DriverCapabilities } from "../../driver/interfaces/driver_spec.ts";
+import type { LayerLocation } from "../../driver/interfaces/layer_sealer.ts";
 import { addLayer, type LayerMember } from "../layer_builder.ts";
 import { listingOf, shapeOf, type TreeShape } from "../tree_listing.ts";
 

@@ -11,7 +11,7 @@ import { randomCacheId } from "../../core/ids.ts";
 import { CHAIN_DEPTH_MAX } from "../../core/limits.ts";
 import type { RootedDir } from "../../host/rooted_dir.ts";
 import { stackOf as stackIn } from "../../driver/driver.ts";
-import type { LayerLocation } from "../../driver/layer_sealer.ts";
+import type { LayerLocation } from "../../driver/interfaces/layer_sealer.ts";
 import { addLayer, dir, file, type LayerMember, whiteout } from "../layer_builder.ts";
 import { shapeOf, type TreeShape } from "../tree_listing.ts";
 import {

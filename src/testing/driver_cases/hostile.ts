@@ -10,7 +10,7 @@ import { ensureDir } from "../../host/files.ts";
 import { RootedDir } from "../../host/rooted_dir.ts";
 import { type HostileArchive, hostileArchives } from "../hostile_archives.ts";
 import { addLayer } from "../layer_builder.ts";
-import type { LayerLocation } from "../../driver/layer_sealer.ts";
+import type { LayerLocation } from "../../driver/interfaces/layer_sealer.ts";
 import { assertMerged, at, type DriverCase, type DriverContext, keepsOwners, listingAt, put } from "./case.ts";
 
 /** Cases about hostile archives. Their devices are a part of what is expected, so their owners must be kept. */

@@ -7,7 +7,7 @@
 import assert from "node:assert/strict";
 import { type ByteString, fromBytes, fromText, toBytes } from "../../core/bytes.ts";
 import { joinPath } from "../../core/layer_path.ts";
-import type { DriverCapabilities } from "../../driver/driver_spec.ts";
+import type { DriverCapabilities } from "../../driver/interfaces/driver_spec.ts";
 import type { RootedDir } from "../../host/rooted_dir.ts";
 import { dir, file, type LayerMember, renamed, whiteout } from "../layer_builder.ts";
 import { at, type DriverCase, type DriverContext, inTree, stackOf, topId, withWritable } from "./case.ts";

@@ -11,7 +11,7 @@ import { randomCacheId } from "../../core/ids.ts";
 import { ROOT } from "../../core/layer_path.ts";
 import type { FileStat } from "../../core/file_stat.ts";
 import type { TreeView } from "../../changeset/tree_view.ts";
-import type { LayerLocation } from "../../driver/layer_sealer.ts";
+import type { LayerLocation } from "../../driver/interfaces/layer_sealer.ts";
 import { dir, file, type LayerMember, type MemberMetadata, renamed, whiteout } from "../layer_builder.ts";
 import {
   at,

@@ -9,7 +9,7 @@ import { fromText } from "../../core/bytes.ts";
 import { randomCacheId } from "../../core/ids.ts";
 import { ROOT } from "../../core/layer_path.ts";
 import { RootedDir } from "../../host/rooted_dir.ts";
-import type { LayerLocation } from "../../driver/layer_sealer.ts";
+import type { LayerLocation } from "../../driver/interfaces/layer_sealer.ts";
 import { dir, file, type LayerMember, symlink } from "../layer_builder.ts";
 import { listingOf } from "../tree_listing.ts";
 import {

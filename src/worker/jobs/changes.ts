@@ -10,7 +10,7 @@ import type { Change } from "../../changeset/change.ts";
 import { diffSizeOf } from "../../changeset/diff_size.ts";
 import { packChanges } from "../../changeset/pack.ts";
 import { type Driver, stackOf } from "../../driver/driver.ts";
-import type { DriverSpec } from "../../driver/driver_spec.ts";
+import type { DriverSpec } from "../../driver/interfaces/driver_spec.ts";
 import { loadDriver } from "../../driver/registry.ts";
 import type { AbortFlag } from "../abort_flag.ts";
 import { ChunkSender } from "../chunk_channel.ts";

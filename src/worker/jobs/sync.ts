@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { DriverSpec } from "../../driver/driver_spec.ts";
+import type { DriverSpec } from "../../driver/interfaces/driver_spec.ts";
 import { loadDriver } from "../../driver/registry.ts";
 import { syncDir, syncFileSystemOf } from "../../host/durable.ts";
 

@@ -5,8 +5,8 @@
  * @module
  */
 import type { Digest } from "../../core/digest.ts";
-import type { DriverSpec } from "../../driver/driver_spec.ts";
-import type { LayerLocation } from "../../driver/layer_sealer.ts";
+import type { DriverSpec } from "../../driver/interfaces/driver_spec.ts";
+import type { LayerLocation } from "../../driver/interfaces/layer_sealer.ts";
 import { loadDriver } from "../../driver/registry.ts";
 import type { AbortFlag } from "../abort_flag.ts";
 import { archiveDigest } from "../archive.ts";

@@ -4,7 +4,7 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { describe, it } from "node:test";
 import { hasCode } from "../../../src/core/errors.ts";
-import type { LayerLocation } from "../../../src/driver/layer_sealer.ts";
+import type { LayerLocation } from "../../../src/driver/interfaces/layer_sealer.ts";
 import { LOWERS_MAX } from "../../../src/driver/overlay/options.ts";
 import { probeOverlay } from "../../../src/driver/overlay/probe.ts";
 import { SHORT_NAMES_PREFIX, shortNames } from "../../../src/driver/overlay/short_names.ts";

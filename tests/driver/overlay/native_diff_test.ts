@@ -11,7 +11,7 @@ import { fromText } from "../../../src/core/bytes.ts";
 import { hasCode } from "../../../src/core/errors.ts";
 import type { CacheId } from "../../../src/core/ids.ts";
 import { joinPath, type LayerPath, parseLayerPath, ROOT } from "../../../src/core/layer_path.ts";
-import type { LayerLocation } from "../../../src/driver/layer_sealer.ts";
+import type { LayerLocation } from "../../../src/driver/interfaces/layer_sealer.ts";
 import { openDriver } from "../../../src/driver/registry.ts";
 import { probeOverlay } from "../../../src/driver/overlay/probe.ts";
 import { hasErrno } from "../../../src/host/errno.ts";

@@ -18,7 +18,7 @@ import { hasCode } from "../../../src/core/errors.ts";
 import { randomCacheId } from "../../../src/core/ids.ts";
 import { probeOverlay } from "../../../src/driver/overlay/probe.ts";
 import { currentMarks, markName } from "../../../src/driver/overlay/whiteouts.ts";
-import { directorySize } from "../../../src/driver/directory_size.ts";
+import { directorySize } from "../../../src/driver/parts/directory_size.ts";
 import { mountAt } from "../../../src/host/mount_table.ts";
 import { at, put, stackOf, topId, withWritable } from "../../../src/testing/driver_cases/case.ts";
 import type { DriverContext } from "../../../src/testing/driver_suite.ts";

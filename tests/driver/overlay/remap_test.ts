@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { describe, it } from "node:test";
 import { IDENTITY, type IdMappings, parseIdMap } from "../../../src/core/id_map.ts";
 import { randomCacheId } from "../../../src/core/ids.ts";
-import { LayerIds } from "../../../src/driver/layer_ids.ts";
+import { LayerIds } from "../../../src/driver/parts/layer_ids.ts";
 import { probeOverlay } from "../../../src/driver/overlay/probe.ts";
 import { remapLayer } from "../../../src/driver/overlay/remap.ts";
 import { changeLines, stackOf, topId } from "../../../src/testing/driver_cases/case.ts";

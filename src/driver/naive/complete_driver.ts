@@ -1,0 +1,342 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * A whole driver out of a proto driver: what the layer store needs is done through the paths that `get` gives.
+ *
+ * A layer is made in the driver's home when it is sealed, since a proto driver makes layers nowhere else. Until its record is
+ * published it is garbage there, which gc removes (I1). What a driver has of its own (its own `diff`, its own note of what
+ * layers need) is taken instead of what is made here.
+ *
+ * The author's methods are only called when they make sense: ids that are taken, and layers that do not exist, are refused
+ * before; a layer that could not be made is removed; what the system reports gets its public form.
+ *
+ * @module
+ */
+import type { IdMappings } from "../../core/id_map.ts";
+import { type CacheId, randomCacheId } from "../../core/ids.ts";
+import type { Change } from "../../changeset/change.ts";
+import { mergeChangeset } from "../../changeset/merge.ts";
+import type { TreeView } from "../../changeset/tree_view.ts";
+import { syncDir, syncFileSystemOf } from "../../host/durable.ts";
+import { fromOsError } from "../../host/errno.ts";
+import { mountAt } from "../../host/mount_table.ts";
+import { RootedDir } from "../../host/rooted_dir.ts";
+import { findUnpackedDiffs } from "./apply_diff.ts";
+import type {
+  ApplyOptions,
+  Diff,
+  DiffDriver,
+  DiffGetter,
+  DiffGetterDriver,
+  DiffOptions,
+} from "../interfaces/diff_driver.ts";
+import type { Driver } from "../driver.ts";
+import type { DriverCapabilities, DriverSpec } from "../interfaces/driver_spec.ts";
+import type { LayerLocation, SealedLayer, SealRequest } from "../interfaces/layer_sealer.ts";
+import type { LayerIdMapUpdater, UpdateIdMapOptions } from "../interfaces/layer_id_maps.ts";
+import { LayerTrees } from "./layer_trees.ts";
+import type { Debris, LayerFault, LayerUpkeep } from "../interfaces/layer_upkeep.ts";
+import { unmountBelow } from "../parts/mounting.ts";
+import { naiveLayerIdMapUpdater } from "./naive_id_maps.ts";
+import { naiveDiffDriver } from "./naive_diff.ts";
+import type {
+  Awaitable,
+  CreateOptions,
+  DiskUsage,
+  FoundLayer,
+  GetOptions,
+  LayerTree,
+  ProtoDriver,
+  StatusRow,
+  TemplateOptions,
+} from "../interfaces/proto_driver.ts";
+import {
+  attempt,
+  refuseStorageOptions,
+  removeTree,
+  requireKnownStorageOptions,
+  requireMade,
+  requireUnused,
+  topOf,
+} from "../parts/requests.ts";
+
+/** A proto driver, and what else its author has written. */
+export type DriverParts =
+  & ProtoDriver
+  & Partial<DiffDriver & DiffGetterDriver & LayerIdMapUpdater & LayerUpkeep & LayerRenamer & StorageOptions>;
+
+/** Gives layers other names. */
+export interface LayerRenamer {
+  /**
+   * Gives a layer a name that no other has, in one step. With it, layers appear under their names when they are published;
+   * without it, from when they are sealed, and a damaged layer is replaced by a copy.
+   */
+  rename(from: CacheId, to: CacheId): Awaitable<void>;
+}
+
+/** Options of writable layers. */
+export interface StorageOptions {
+  /** Their names. Others are refused before the driver sees them; without this, all are. */
+  readonly storageOptionNames: readonly string[];
+}
+
+/** Makes what the proto driver has not. */
+export function completeDriver(proto: DriverParts): Driver {
+  return new CompletedDriver(proto);
+}
+
+class CompletedDriver implements Driver {
+  readonly spec: DriverSpec;
+  readonly capabilities: DriverCapabilities;
+  readonly #proto: DriverParts;
+  readonly #diffs: DiffDriver;
+  readonly #idMaps: LayerIdMapUpdater;
+  readonly #trees: LayerTrees;
+
+  constructor(proto: DriverParts) {
+    this.spec = proto.spec;
+    this.capabilities = {
+      ...proto.capabilities,
+      // The driver is not told when a layer is complete, so that `get` may give it writable.
+      readOnlyMounts: "trusted",
+      ...(proto.rename === undefined ? { publishing: "in place" } : {}),
+    };
+    this.#proto = proto;
+    this.#diffs = naiveDiffDriver(this);
+    this.#idMaps = naiveLayerIdMapUpdater(this);
+    this.#trees = new LayerTrees(this);
+  }
+
+  async create(id: CacheId, parent: CacheId | undefined, options: CreateOptions = {}): Promise<void> {
+    refuseStorageOptions(options);
+    await this.#make(id, [parent], () => this.#proto.create(id, parent, options));
+  }
+
+  async createReadWrite(id: CacheId, parent: CacheId | undefined, options: CreateOptions = {}): Promise<void> {
+    requireKnownStorageOptions(options, this.#proto.storageOptionNames ?? []);
+    await this.#make(id, [parent], () => this.#proto.createReadWrite(id, parent, options));
+  }
+
+  async createFromTemplate(id: CacheId, options: TemplateOptions): Promise<void> {
+    await this.#make(id, [options.parent, options.template], () => this.#proto.createFromTemplate(id, options));
+  }
+
+  async remove(id: CacheId): Promise<void> {
+    await translated(`remove layer ${id}`, () => this.#proto.remove(id));
+  }
+
+  treeOf(id: CacheId, access: "writable" | "read-only"): LayerTree {
+    return this.#proto.treeOf(id, access);
+  }
+
+  async get(id: CacheId, options: GetOptions = {}): Promise<string> {
+    requireMade(this, id);
+    return await translated(`mount layer ${id}`, () => this.#proto.get(id, options));
+  }
+
+  async put(id: CacheId): Promise<void> {
+    await translated(`unmount layer ${id}`, () => this.#proto.put(id));
+  }
+
+  exists(id: CacheId): boolean {
+    return this.#proto.exists(id);
+  }
+
+  list(): readonly FoundLayer[] {
+    return attempt("list the layers", () => this.#proto.list());
+  }
+
+  status(): readonly StatusRow[] {
+    return this.#proto.status();
+  }
+
+  metadata(id: CacheId): Readonly<Record<string, string>> {
+    requireMade(this, id);
+    return attempt(`describe layer ${id}`, () => this.#proto.metadata(id));
+  }
+
+  async readWriteDiskUsage(id: CacheId): Promise<DiskUsage> {
+    requireMade(this, id);
+    return await translated(`measure layer ${id}`, () => this.#proto.readWriteDiskUsage(id));
+  }
+
+  async cleanup(): Promise<void> {
+    await translated("unmount the layers", () => this.#proto.cleanup());
+  }
+
+  additionalImageStores(): readonly string[] {
+    return this.#proto.additionalImageStores();
+  }
+
+  changes(id: CacheId, parent: CacheId | undefined): Awaitable<Change[]> {
+    return this.#proto.changes?.(id, parent) ?? this.#diffs.changes(id, parent);
+  }
+
+  diff(id: CacheId, parent: CacheId | undefined, options: DiffOptions = {}): ReadableStream<Uint8Array> {
+    return this.#proto.diff?.(id, parent, options) ?? this.#diffs.diff(id, parent, options);
+  }
+
+  applyDiff(id: CacheId, parent: CacheId | undefined, diff: Diff, options: ApplyOptions = {}): Promise<number> {
+    return this.#proto.applyDiff?.(id, parent, diff, options) ?? this.#diffs.applyDiff(id, parent, diff, options);
+  }
+
+  diffSize(id: CacheId, parent: CacheId | undefined): Awaitable<number> {
+    return this.#proto.diffSize?.(id, parent) ?? this.#diffs.diffSize(id, parent);
+  }
+
+  supportsShifting(mappings: IdMappings): Awaitable<"yes" | "no"> {
+    return this.#proto.supportsShifting?.(mappings) ?? this.#idMaps.supportsShifting(mappings);
+  }
+
+  updateLayerIdMap(id: CacheId, options: UpdateIdMapOptions): Awaitable<void> {
+    return this.#proto.updateLayerIdMap?.(id, options) ?? this.#idMaps.updateLayerIdMap(id, options);
+  }
+
+  idMappingsOf(id: CacheId): Awaitable<IdMappings> {
+    return this.#proto.idMappingsOf?.(id) ?? this.#idMaps.idMappingsOf(id);
+  }
+
+  /** Without a diff getter of the driver's own, all that the layer shows: its own files are among them. */
+  async diffGetter(stack: readonly [LayerLocation, ...LayerLocation[]]): Promise<DiffGetter> {
+    return await this.#proto.diffGetter?.(stack) ?? await this.#trees.open(nameOf(stack[0]), { access: "read-only" });
+  }
+
+  async view(stack: readonly LayerLocation[]): Promise<TreeView> {
+    return await this.#trees.open(nameOf(topOf(stack)), { access: "read-only" });
+  }
+
+  locate(id: CacheId): LayerLocation {
+    const { path, kind } = this.#proto.treeOf(id, "read-only");
+    // A mount point may not be there; what is mounted lies in the home.
+    return { cacheId: id, dir: kind === "directory" ? path : this.spec.home };
+  }
+
+  /** Not known: `needsOf` tells what a layer cannot do without. */
+  parentsOf(): readonly LayerLocation[] {
+    return [];
+  }
+
+  /** Under another name where that can be changed; and where a damaged layer has the name, which may be in use. */
+  async seal({ staging, cacheId, changeset, parents }: SealRequest): Promise<SealedLayer> {
+    const stagedAs = this.#proto.rename !== undefined || this.exists(cacheId) ? randomCacheId() : cacheId;
+    const [parent] = parents;
+    await this.create(stagedAs, parent && nameOf(parent));
+    try {
+      using tree = RootedDir.open(`${staging}/tree`);
+      await using into = await this.#trees.open(stagedAs, { access: "writable" });
+      mergeChangeset({ changeset, tree, into: into.root });
+      // What is behind a mount, no later sync of the home reaches.
+      if (this.treeOf(stagedAs, "writable").kind === "mount") syncFileSystemOf(into.root.path);
+    } catch (error) {
+      await this.remove(stagedAs);
+      throw fromOsError(error, `seal layer ${cacheId}`);
+    }
+    return { ...this.locate(stagedAs), cacheId, sizeBytes: changeset.sizeBytes, stagedAs };
+  }
+
+  async rebase(sealed: SealedLayer, parents: readonly LayerLocation[]): Promise<void> {
+    const id = nameOf(sealed);
+    if (this.needsOf(id).length === 0) return;
+    const [parent] = parents;
+    const rebased = randomCacheId();
+    await this.#copy({ from: id, to: rebased, parent });
+    await this.remove(id);
+    await this.#move({ from: rebased, to: id, parent });
+  }
+
+  async publish(sealed: SealedLayer): Promise<void> {
+    const { cacheId } = sealed;
+    if (nameOf(sealed) === cacheId) return;
+    requireUnused(this, cacheId);
+    await this.#move({ from: nameOf(sealed), to: cacheId, parent: undefined });
+  }
+
+  /** Not in one step. What a crash leaves is a layer that is missing, which was damaged. */
+  async replace(sealed: SealedLayer): Promise<void> {
+    const { cacheId } = sealed;
+    if (nameOf(sealed) === cacheId) return;
+    await this.remove(cacheId);
+    await this.#move({ from: nameOf(sealed), to: cacheId, parent: undefined });
+  }
+
+  syncHome(): void {
+    syncDir(this.spec.home);
+  }
+
+  needsOf(id: CacheId): readonly CacheId[] {
+    return this.#proto.needsOf?.(id) ?? [];
+  }
+
+  mountsOver(id: CacheId): readonly string[] {
+    const own = (["writable", "read-only"] as const).map((access) => this.treeOf(id, access));
+    const mounted = own.filter(({ kind, path }) => kind === "mount" && mountAt(path) !== undefined);
+    return this.#proto.mountsOver?.(id) ?? [...new Set(mounted.map(({ path }) => path))];
+  }
+
+  debris(): readonly Debris[] {
+    return attempt(
+      "list what belongs to no layer",
+      () => [...this.#proto.debris?.() ?? [], ...findUnpackedDiffs(this.spec.home)],
+    );
+  }
+
+  async removeDebris(debris: Debris): Promise<void> {
+    if (this.#proto.removeDebris !== undefined) return await this.#proto.removeDebris(debris);
+    await unmountBelow(debris.path);
+    await removeTree(`remove "${debris.path}"`, debris.path);
+  }
+
+  check(id: CacheId, parents: readonly LayerLocation[]): readonly LayerFault[] {
+    if (this.#proto.check !== undefined) return this.#proto.check(id, parents);
+    return this.exists(id)
+      ? []
+      : [{ path: this.treeOf(id, "read-only").path, problem: "is missing", mending: "impossible" }];
+  }
+
+  mend(id: CacheId, parents: readonly LayerLocation[]): Awaitable<void> {
+    return this.#proto.mend?.(id, parents);
+  }
+
+  async #make(id: CacheId, needed: readonly (CacheId | undefined)[], make: () => Awaitable<void>): Promise<void> {
+    requireUnused(this, id);
+    for (const other of needed) if (other !== undefined) requireMade(this, other);
+    try {
+      await make();
+    } catch (error) {
+      await this.remove(id);
+      throw fromOsError(error, `create layer ${id}`);
+    }
+  }
+
+  async #move(route: CopyRoute): Promise<void> {
+    const { from, to } = route;
+    const { rename } = this.#proto;
+    if (rename !== undefined) return await translated(`publish layer ${to}`, () => rename.call(this.#proto, from, to));
+    await this.#copy(route);
+    await this.remove(from);
+  }
+
+  async #copy({ from, to, parent }: CopyRoute): Promise<void> {
+    const below = parent === undefined ? this.needsOf(from)[0] : nameOf(parent);
+    await this.createFromTemplate(to, { template: from, parent: below, access: "read-only" });
+  }
+}
+
+interface CopyRoute {
+  readonly from: CacheId;
+  readonly to: CacheId;
+  /** Absent: what `from` lies on. */
+  readonly parent: LayerLocation | undefined;
+}
+
+/** The name under which the home has a layer, published or not. */
+function nameOf({ cacheId, stagedAs }: LayerLocation): CacheId {
+  return stagedAs ?? cacheId;
+}
+
+async function translated<T>(action: string, act: () => Awaitable<T>): Promise<T> {
+  try {
+    return await act();
+  } catch (error) {
+    throw fromOsError(error, action);
+  }
+}

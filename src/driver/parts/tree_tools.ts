@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * What drivers that keep layers as directories do with them, for authors who have nothing but paths.
+ *
+ * @module
+ */
+import type { Ownership } from "../../changeset/change.ts";
+import { copyTree } from "../../host/copy_tree.ts";
+import { RootedDir } from "../../host/rooted_dir.ts";
+import { directoryUsage } from "./directory_size.ts";
+import { makeDirectory } from "./layer_directory.ts";
+import type { DiskUsage } from "../interfaces/proto_driver.ts";
+import { attempt } from "./requests.ts";
+
+/** How a directory is copied. */
+export interface CopyDirectoryOptions {
+  /** Whose the copy is; see {@link DriverCapabilities.ownership}. */
+  readonly ownership: Ownership;
+  /** Called before every object. What it throws ends the copy. */
+  readonly onEntry?: (() => void) | undefined;
+}
+
+const LAYER_MODE = 0o755;
+
+/**
+ * Makes a layer's directory with exactly the mode that layers have.
+ * @throws {StrataError} `IO` when the name is taken
+ */
+export function makeLayerDirectory(path: string): void {
+  attempt(`make "${path}"`, () => makeDirectory(path, LAYER_MODE));
+}
+
+/**
+ * Copies a directory with all that layers have: hard links, holes, owners, modes, times to the nanosecond, extended
+ * attributes and devices; blocks are shared where the file system can. The target is made.
+ * @throws {StrataError} what the system reports; what was copied until then stays
+ */
+export function copyDirectory(from: string, to: string, { ownership, onEntry = () => {} }: CopyDirectoryOptions): void {
+  attempt(`copy "${from}"`, () => {
+    makeDirectory(to, LAYER_MODE);
+    using source = RootedDir.open(from);
+    using target = RootedDir.open(to);
+    copyTree(source, target, { ownership: ownership === "self" ? "self" : "archive", onEntry });
+  });
+}
+
+/**
+ * What a directory occupies, each inode counted once.
+ * @throws {StrataError} what the system reports
+ */
+export function diskUsageOf(path: string): DiskUsage {
+  return attempt(`measure "${path}"`, () => {
+    using tree = RootedDir.open(path);
+    return directoryUsage(tree);
+  });
+}
