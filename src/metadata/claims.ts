@@ -12,8 +12,8 @@
  *
  * Waiting cannot run in a circle. Whoever claims several layers claims them along one chain, bottom first, so each waits
  * only for a layer that lies higher than all it has claimed; a circle of waiting would have to climb for ever. A blob's
- * claim stands for a layer of known height, and is the last that its holder takes. Claims are never waited for under the
- * write lock.
+ * claim stands for a layer of known height, and is the last that its holder takes. Directories come after all these, bottom
+ * first again; their holders wait for no other kind. Claims are never waited for under the write lock.
  *
  * @module
  */

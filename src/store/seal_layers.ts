@@ -16,6 +16,7 @@ import type { StoreContext } from "./context.ts";
 import type { HeldLayers } from "./held_layers.ts";
 import { type IncomingLayer, requireExpected } from "./incoming_layer.ts";
 import { type ExistingLayers, isIntact, LayerPlaces } from "./replacement.ts";
+import type { SealedInHome } from "./sealed_in_home.ts";
 
 /** A layer that has come in: its blob was read and unpacked, or it is here already. */
 export type ArrivedLayer =
@@ -47,6 +48,8 @@ export interface SealRequest {
   readonly below: readonly LayerLocation[];
   readonly existing: ExistingLayers;
   readonly held: HeldLayers;
+  /** Claims what is sealed in the driver's home. */
+  readonly inHome: SealedInHome;
   readonly signal: AbortSignal | undefined;
   readonly onSealed: (layer: number, record: LayerRecord) => void;
 }
@@ -78,7 +81,7 @@ function firstFailureWins(arriving: readonly Promise<ArrivedLayer>[], index: num
   return Promise.race([arriving[index]!, failure]);
 }
 
-interface SealOne extends Pick<SealRequest, "existing" | "held" | "signal" | "parent"> {
+interface SealOne extends Pick<SealRequest, "existing" | "held" | "inHome" | "signal" | "parent"> {
   readonly incoming: IncomingLayer;
   readonly arrived: ArrivedLayer;
   readonly stack: readonly LayerLocation[];
@@ -99,14 +102,23 @@ async function sealOne(context: StoreContext, request: SealOne): Promise<StagedC
 
 async function make(
   context: StoreContext,
-  { incoming, parent, stack, places }: SealOne,
+  { incoming, parent, stack, places, inHome, signal }: SealOne,
   { ingested, dir, replaces }: Omit<Extract<ArrivedLayer, { kind: "unpacked" }>, "kind"> & Pick<MadeLayer, "replaces">,
 ): Promise<StagedChainLayer> {
   const { diffId, changeset, blob } = ingested;
   const chainId = chainOn(parent, diffId);
   const { cacheId, children } = places.of(chainId);
   const driver = context.driver.spec;
-  const sealed = await context.pool.run("seal", { driver, dir, cacheId, diffId, changeset, parents: stack, children });
+  const names = { cacheId, ...await inHome.claim(cacheId, { signal }) };
+  const sealed = await context.pool.run("seal", {
+    driver,
+    dir,
+    ...names,
+    diffId,
+    changeset,
+    parents: stack,
+    children,
+  });
   const descriptor = incoming.descriptor ?? replaces?.descriptor;
   const record: LayerRecord = {
     chainId,

@@ -8,7 +8,8 @@
  *   once         sync ─▶ write lock: publish data, then records ●
  *
  * All or nothing: when one layer fails, none is published and the staging directory is removed. Until the commit
- * everything lies in that one directory; a process that is killed leaves it, and nothing else but files of claims.
+ * everything lies in that one directory; a process that is killed leaves it, and nothing else but files of claims. Only
+ * drivers that make layers in their homes have them there from when they are sealed: see `sealed_in_home.ts`.
  *
  * @module
  */
@@ -26,6 +27,7 @@ import { type IncomingLayer, requireExpected } from "./incoming_layer.ts";
 import { publishLayers } from "./publish.ts";
 import type { ExistingLayers } from "./replacement.ts";
 import { type ArrivedLayer, sealInOrder } from "./seal_layers.ts";
+import { SealedInHome } from "./sealed_in_home.ts";
 
 export type { IncomingLayer } from "./incoming_layer.ts";
 
@@ -85,6 +87,7 @@ async function takeInAll(context: StoreContext, request: TakeInRequest, held: He
   requireRoom(below.length, layers.length);
   using claims = await LayerClaims.take(context, { layers, parent, existing, signal, held });
   await using staging = context.staging.create("register");
+  await using inHome = new SealedInHome(context);
   const stop = new AbortController();
   const arriving = startArrivals(context, request, {
     known: claims.known,
@@ -94,7 +97,8 @@ async function takeInAll(context: StoreContext, request: TakeInRequest, held: He
   const onSealed = (index: number, { chainId, sizeBytes }: LayerRecord): void =>
     request.onProgress?.(index, { kind: "sealed", chainId, sizeBytes });
   try {
-    const staged = await sealInOrder(context, { layers, arriving, parent, below, existing, held, signal, onSealed });
+    const sealing = { layers, arriving, parent, below, existing, held, inHome, signal, onSealed };
+    const staged = await sealInOrder(context, sealing);
     const records = await publishLayers(context, { staged, staging, below, held, signal });
     for (const [index, { chainId }] of records.entries()) request.onProgress?.(index, { kind: "committed", chainId });
     return records;

@@ -45,6 +45,9 @@ export interface DriverCapabilities {
   readonly removableNameBytesMax?: number;
   /** `filled`: a sparse file of a layer below loses its holes when a writable layer changes it. Absent: it keeps them. */
   readonly holes?: "filled";
-  /** `in place`: the home has layers from when they are sealed. Absent: from when they are published. */
-  readonly publishing?: "in place";
+  /**
+   * Whether the home has layers from when they are sealed: under their own names (`in place`), or under others, so that
+   * they appear in one step (`by renaming`). Absent: from when they are published.
+   */
+  readonly publishing?: "in place" | "by renaming";
 }

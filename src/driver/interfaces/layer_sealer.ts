@@ -32,6 +32,11 @@ export interface SealRequest {
   readonly staging: string;
   /** The layer's name inside the driver. */
   readonly cacheId: CacheId;
+  /**
+   * The name to give it until it is published, if the home has it before, and cannot have it under its own. Nobody else uses
+   * it, or removes what has it. Absent: the driver's choice.
+   */
+  readonly stagedAs?: CacheId;
   /** What the tree does not say, settled on the parents. */
   readonly changeset: Changeset;
   /** The stack below, top first; empty for a base layer. */

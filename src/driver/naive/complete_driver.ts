@@ -3,7 +3,7 @@
  * A whole driver out of a proto driver: what the layer store needs is done through the paths that `get` gives.
  *
  * A layer is made in the driver's home when it is sealed, since a proto driver makes layers nowhere else. Until its record is
- * published it is garbage there, which gc removes (I1). What a driver has of its own (its own `diff`, its own note of what
+ * published it is garbage there, which the store claims (I1). What a driver has of its own (its own `diff`, its own note of what
  * layers need) is taken instead of what is made here.
  *
  * The author's methods are only called when they make sense: ids that are taken, and layers that do not exist, are refused
@@ -98,7 +98,7 @@ class CompletedDriver implements Driver {
       ...proto.capabilities,
       // The driver is not told when a layer is complete, so that `get` may give it writable.
       readOnlyMounts: "trusted",
-      ...(proto.rename === undefined ? { publishing: "in place" } : {}),
+      publishing: proto.rename === undefined ? "in place" : "by renaming",
     };
     this.#proto = proto;
     this.#diffs = naiveDiffDriver(this);
@@ -216,8 +216,9 @@ class CompletedDriver implements Driver {
   }
 
   /** Under another name where that can be changed; and where a damaged layer has the name, which may be in use. */
-  async seal({ staging, cacheId, changeset, parents }: SealRequest): Promise<SealedLayer> {
-    const stagedAs = this.#proto.rename !== undefined || this.exists(cacheId) ? randomCacheId() : cacheId;
+  async seal({ staging, cacheId, changeset, parents, ...names }: SealRequest): Promise<SealedLayer> {
+    const { stagedAs: other = randomCacheId() } = names;
+    const stagedAs = this.#proto.rename !== undefined || this.exists(cacheId) ? other : cacheId;
     const [parent] = parents;
     await this.create(stagedAs, parent && nameOf(parent));
     try {

@@ -22,6 +22,8 @@ export interface SealLayerRequest {
   /** The layer's own directory, as `unpack` left it. */
   readonly dir: string;
   readonly cacheId: CacheId;
+  /** Another name that it may have until it is published. */
+  readonly stagedAs?: CacheId;
   readonly diffId: DiffId;
   readonly changeset: Changeset;
   /** The stack below, top first. */
@@ -37,8 +39,9 @@ export interface SealLayerRequest {
 export async function seal(request: SealLayerRequest): Promise<SealedLayer> {
   const driver = await loadDriver(request.driver);
   const { changeset, paths } = await settleOn(driver, request);
-  const { dir: staging, cacheId, parents, children = [] } = request;
-  const sealed = await driver.seal({ staging, cacheId, changeset, parents, children });
+  const { dir: staging, cacheId, stagedAs, parents, children = [] } = request;
+  const names = { cacheId, ...(stagedAs === undefined ? {} : { stagedAs }) };
+  const sealed = await driver.seal({ ...names, staging, changeset, parents, children });
   if (paths === "redirected") await proveExport(driver, request, sealed);
   return sealed;
 }

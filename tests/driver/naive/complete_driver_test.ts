@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { describe, it } from "node:test";
 import { hasCode } from "../../../src/core/errors.ts";
 import { randomCacheId } from "../../../src/core/ids.ts";
-import { completeDriver, type DriverParts } from "../../../src/driver/naive/complete_driver.ts";
+import { completeDriver } from "../../../src/driver/naive/complete_driver.ts";
 import type { Driver } from "../../../src/driver/driver.ts";
 import { probeOverlay } from "../../../src/driver/overlay/probe.ts";
 import { openDriver } from "../../../src/driver/registry.ts";
@@ -12,6 +12,7 @@ import { assertMerged, stackOf, topId } from "../../../src/testing/driver_cases/
 import type { DriverContext } from "../../../src/testing/driver_suite.ts";
 import { addLayer, dir, file, stageLayer, whiteout } from "../../../src/testing/layer_builder.ts";
 import { withScratchDriver } from "../../conformance/scratch_driver.ts";
+import { partsOf } from "../../support/driver_parts.ts";
 
 const reason = await probeOverlay(tmpdir());
 
@@ -81,7 +82,7 @@ describe("completeDriver()", () => {
 
   it("renames where the driver can, so that layers appear when they are published", async () => {
     await withScratchDriver("vfs", ({ driver }) => {
-      assert.equal(completeDriver(partsOf(driver, { rename() {} })).capabilities.publishing, undefined);
+      assert.equal(completeDriver(partsOf(driver, { rename() {} })).capabilities.publishing, "by renaming");
       assert.equal(completeDriver(partsOf(driver, {})).capabilities.publishing, "in place");
     });
   });
@@ -93,27 +94,4 @@ async function onScratch(
   run: (context: DriverContext) => Promise<void>,
 ): Promise<void> {
   await withScratchDriver({ name, open: (spec) => open(openDriver(spec)) }, run);
-}
-
-/** What a proto driver must have of a driver, and some more. */
-function partsOf(driver: Driver, more: Partial<DriverParts>): DriverParts {
-  return {
-    spec: driver.spec,
-    capabilities: driver.capabilities,
-    create: (id, parent, options) => driver.create(id, parent, options),
-    createReadWrite: (id, parent, options) => driver.createReadWrite(id, parent, options),
-    createFromTemplate: (id, options) => driver.createFromTemplate(id, options),
-    remove: (id) => driver.remove(id),
-    treeOf: (id, access) => driver.treeOf(id, access),
-    get: (id, options) => driver.get(id, options),
-    put: (id) => driver.put(id),
-    exists: (id) => driver.exists(id),
-    list: () => driver.list(),
-    status: () => driver.status(),
-    metadata: (id) => driver.metadata(id),
-    readWriteDiskUsage: (id) => driver.readWriteDiskUsage(id),
-    cleanup: () => driver.cleanup(),
-    additionalImageStores: () => driver.additionalImageStores(),
-    ...more,
-  };
 }
