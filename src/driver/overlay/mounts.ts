@@ -10,9 +10,9 @@
 import { type CacheId, isCacheId } from "../../core/ids.ts";
 import { type IdMappings, sameIdMappings } from "../../core/id_map.ts";
 import { syncFileSystemOf } from "../../host/durable.ts";
-import { fromOsError } from "../../host/errno.ts";
-import { ensureDir, removeTreeAt } from "../../host/files.ts";
-import { mountAt, mountsBelow } from "../../host/mount_table.ts";
+import { fromOsError, isOsError } from "../../host/errno.ts";
+import { ensureDir, removeTreeAt, statPath } from "../../host/files.ts";
+import { mountAt, type MountPoint, mountsBelow } from "../../host/mount_table.ts";
 import type { LayerIds } from "../parts/layer_ids.ts";
 import type { LayerLocation } from "../interfaces/layer_sealer.ts";
 import type { GetOptions, LayerTree, StatusRow } from "../interfaces/proto_driver.ts";
@@ -133,7 +133,9 @@ export class OverlayMounts {
   }
 
   async #mountOnce(merged: string, layer: MountedLayer): Promise<string> {
-    if (mountAt(merged) !== undefined) return merged;
+    const mounted = mountAt(merged);
+    if (mounted !== undefined && isServed(mounted)) return merged;
+    if (mounted !== undefined) await unmount(merged);
     ensureDir(merged, MERGED_MODE);
     try {
       if (this.#options.mountProgram === undefined) this.#useKernelForm(layer);
@@ -179,7 +181,8 @@ export class OverlayMounts {
       type: "bind",
       source,
       target: `${id}/merged`,
-      options: ["ro", ...flags].join(),
+      // Last, since the last of "ro" and "rw" counts, and flags come from users.
+      options: [...flags, "ro"].join(),
     };
   }
 
@@ -238,6 +241,17 @@ export class OverlayMounts {
  */
 function forgetVolatile(dir: string): void {
   removeTreeAt(`${dir}/work/work/incompat/volatile`);
+}
+
+/** Whether a mount shows a tree. That of a mount program that was killed stays, and every call there fails. */
+function isServed({ fsType, mountPoint }: MountPoint): boolean {
+  if (!fsType.startsWith("fuse")) return true;
+  try {
+    return statPath(mountPoint) !== undefined;
+  } catch (error) {
+    if (isOsError(error, "ENOTCONN")) return false;
+    throw error;
+  }
 }
 
 /** Whether an option is a flag that every file system takes. */

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { chmodSync, existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
+import process from "node:process";
 import { describe, it } from "node:test";
 import { hasCode, isStrataError } from "../../../src/core/errors.ts";
 import { randomCacheId } from "../../../src/core/ids.ts";
@@ -11,6 +13,7 @@ import { findMountProgram, mountByProgram, programMountData } from "../../../src
 import { parseOverlayOptions } from "../../../src/driver/overlay/options.ts";
 import { probeOverlay } from "../../../src/driver/overlay/probe.ts";
 import { mountAt } from "../../../src/host/mount_table.ts";
+import { processesRunning } from "../../../src/host/process_list.ts";
 import { RootedDir } from "../../../src/host/rooted_dir.ts";
 import { at, changeLines, listingAt, put, stackOf, topId } from "../../../src/testing/driver_cases/case.ts";
 import type { DriverContext } from "../../../src/testing/driver_suite.ts";
@@ -160,6 +163,25 @@ describe("a home that is mounted by a program", needsProgram, () => {
       const path = await driver.get(id);
       assert.deepEqual(readdirSync(path).sort(), ["d", "e"]);
       await driver.put(id);
+    });
+  });
+
+  it("mounts a layer again whose program was killed", needsProgram, async () => {
+    await withProgram(async (context) => {
+      const { driver } = context;
+      const id = randomCacheId();
+      await driver.createReadWrite(id, topId(await stackOf(context, [[file("a", "1")]])));
+      const path = await driver.get(id);
+      writeFileSync(`${path}/b`, "2");
+      const server = processesRunning("fuse-overlayfs").find(({ args }) => args.includes(`${id}/merged`));
+      process.kill(server!.pid, "SIGKILL");
+      await assert.rejects(async () => {
+        for (;;) await stat(path);
+      }, { code: "ENOTCONN" });
+      assert.equal(await driver.get(id), path);
+      assert.deepEqual(readdirSync(path).sort(), ["a", "b"]);
+      await driver.put(id);
+      assert.equal(mountAt(path), undefined);
     });
   });
 

@@ -54,6 +54,17 @@ describe("OverlayMounts", { skip }, () => {
     });
   });
 
+  it("lets nobody write to a layer that is shared, whatever options are asked for", async () => {
+    await withScratchDriver("overlay2", async (context) => {
+      const { driver } = context;
+      for (const { cacheId } of await stackOf(context, [[file("a", "1")], [file("b", "1")]])) {
+        const path = await driver.get(cacheId, { mountOptions: ["rw"] });
+        assert.throws(() => writeFileSync(`${path}/new`, ""), { code: "EROFS" });
+        await driver.put(cacheId);
+      }
+    });
+  });
+
   it("says how many layers fit beside a label that takes most of the page", async () => {
     await withScratchDriver("overlay2", async (context) => {
       const { driver } = context;
