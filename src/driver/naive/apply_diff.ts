@@ -7,6 +7,7 @@
  * @module
  */
 import type { Changeset, Ownership } from "../../changeset/change.ts";
+import { openOwnedTree } from "../../changeset/override_dir.ts";
 import { MappedDir } from "../../changeset/mapped_dir.ts";
 import { mergeChangeset } from "../../changeset/merge.ts";
 import { PlainView } from "../../changeset/plain_view.ts";
@@ -16,7 +17,7 @@ import { containerShift, type IdMappings } from "../../core/id_map.ts";
 import { randomId } from "../../core/ids.ts";
 import { ROOT } from "../../core/layer_path.ts";
 import { listNames, removeTreeAt } from "../../host/files.ts";
-import { RootedDir } from "../../host/rooted_dir.ts";
+import type { RootedDir } from "../../host/rooted_dir.ts";
 import { throwIfAborted } from "../../stream/signal.ts";
 import type { Diff } from "../interfaces/diff_driver.ts";
 import { makeDirectory, modifiedMsOf } from "../parts/layer_directory.ts";
@@ -54,7 +55,7 @@ export async function withUnpacked<T>(
   const path = `${home}/${APPLY_PREFIX}${randomId()}`;
   try {
     makeDirectory(path, MODE);
-    using staging = RootedDir.open(path);
+    using staging = openOwnedTree(path, request.ownership);
     const changeset = await unpackArchive({ ...request, archive: diff.stream, staging });
     using tree = openUnpacked(staging);
     return use(changeset, tree);

@@ -6,17 +6,19 @@
  * @module
  */
 import { mergeChangeset } from "../../changeset/merge.ts";
+import { openOwnedTree } from "../../changeset/override_dir.ts";
 import type { TreeView } from "../../changeset/tree_view.ts";
 import type { IdMappings } from "../../core/id_map.ts";
 import type { CacheId } from "../../core/ids.ts";
 import { listNames } from "../../host/files.ts";
 import { mountAt } from "../../host/mount_table.ts";
-import { RootedDir } from "../../host/rooted_dir.ts";
 import { withUnpacked } from "../naive/apply_diff.ts";
 import type { Diff } from "../interfaces/diff_driver.ts";
 import { directorySize } from "../parts/directory_size.ts";
 import type { DriverCapabilities, DriverSpec } from "../interfaces/driver_spec.ts";
 import type { LayerLocation } from "../interfaces/layer_sealer.ts";
+import { maskLayer, tellProgram, untellRoot } from "./force_mask.ts";
+import { parseOverlayOptions } from "./options.ts";
 import { isCommitted } from "./seal.ts";
 import { type MarkSpace, writeWhiteouts } from "./whiteouts.ts";
 
@@ -55,12 +57,19 @@ export async function applyOverlayDiff(
   driver: OverlayHome,
   { stack: [own, ...lowers], marks, ...request }: OverlayDiffRequest,
 ): Promise<number> {
-  const { spec: { home }, capabilities: { ownership } } = driver;
+  const { spec: { home, options }, capabilities: { ownership } } = driver;
   using below = lowers.length === 0 ? undefined : driver.view(lowers);
   return await withUnpacked({ ...request, home, ownership, below }, (changeset, tree) => {
     if (below !== undefined) writeWhiteouts({ tree, changeset, below, marks });
-    using into = RootedDir.open(`${own.dir}/diff`);
+    const diff = `${own.dir}/diff`;
+    const { forceMask } = parseOverlayOptions(options);
+    if (forceMask !== undefined) untellRoot(own.dir);
+    using into = openOwnedTree(diff, ownership);
     mergeChangeset({ changeset: { ...changeset, whiteouts: [], opaques: [] }, tree, into });
+    if (forceMask !== undefined) {
+      maskLayer(own.dir, diff, forceMask);
+      tellProgram(own.dir);
+    }
     return directorySize(into);
   });
 }

@@ -9,7 +9,12 @@ import { StrataError } from "../../core/errors.ts";
 import { joinPath, type LayerPath, ROOT } from "../../core/layer_path.ts";
 import { RootedDir } from "../../host/rooted_dir.ts";
 import { OverrideDir } from "../../changeset/override_dir.ts";
-import { formatOverride, PROGRAM_OVERRIDE_XATTR } from "../../changeset/override_stat.ts";
+import {
+  formatOverride,
+  OVERRIDE_XATTR,
+  parseOverride,
+  PROGRAM_OVERRIDE_XATTR,
+} from "../../changeset/override_stat.ts";
 import { addForm } from "./layer_form.ts";
 import type { OverlayOptions } from "./options.ts";
 
@@ -55,6 +60,30 @@ export function tellRoot(dir: string): void {
   const { uid, gid, mode, rdevMajor, rdevMinor } = stat;
   addForm(dir, "override");
   plain.setXattr(ROOT, PROGRAM_OVERRIDE_XATTR, formatOverride({ uid, gid, mode, rdevMajor, rdevMinor }));
+}
+
+/** Takes back what {@link tellRoot} did, for a layer that is written otherwise than through the program. */
+export function untellRoot(dir: string): void {
+  using plain = RootedDir.open(`${dir}/diff`);
+  if (plain.xattrs(ROOT).has(PROGRAM_OVERRIDE_XATTR)) plain.removeXattr(ROOT, PROGRAM_OVERRIDE_XATTR);
+}
+
+/**
+ * Has a mount program show a writable layer that got its files otherwise than through the program: where the root has the
+ * program's attribute, fuse-overlayfs asks every object for it.
+ */
+export function tellProgram(dir: string): void {
+  using plain = RootedDir.open(`${dir}/diff`);
+  const pending = [ROOT];
+  for (let path = pending.pop(); path !== undefined; path = pending.pop()) {
+    const type = plain.stat(path)?.type;
+    if (type === "dir") { for (const { name } of plain.list(path)) pending.push(joinPath(path, name)); }
+    const said = type === "dir" || type === "file" ? plain.xattrs(path).get(OVERRIDE_XATTR) : undefined;
+    const stat = said && parseOverride(said);
+    if (stat === undefined) continue;
+    const { uid, gid, mode, rdevMajor, rdevMinor } = stat;
+    plain.setXattr(path, PROGRAM_OVERRIDE_XATTR, formatOverride({ uid, gid, mode, rdevMajor, rdevMinor }));
+  }
 }
 
 function maskBelow(tree: RootedDir, dir: LayerPath, mode: number): void {

@@ -68,7 +68,9 @@ export class NativeDiffs implements DiffDriver {
   async applyDiff(id: CacheId, parent: CacheId | undefined, diff: Diff, options: ApplyOptions = {}): Promise<number> {
     const { marks, mounter } = this.#options;
     const stack = this.#stackOf(id);
-    if (mounter === "program" || !isBlankOn(stack, parent)) {
+    // fuse-overlayfs 1.10 loses owners in layers whose attributes tell them; those are written as sealing writes them.
+    const isProgrammed = mounter === "program" && this.#driver.capabilities.ownership !== "recorded";
+    if (isProgrammed || !isBlankOn(stack, parent)) {
       return await naiveDiffDriver(this.#driver).applyDiff(id, parent, diff, options);
     }
     const idMappings = this.#driver.idMappingsOf(id);

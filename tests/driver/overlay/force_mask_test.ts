@@ -8,6 +8,7 @@ import { describe, it } from "node:test";
 import { hasCode } from "../../../src/core/errors.ts";
 import { randomCacheId } from "../../../src/core/ids.ts";
 import { OVERRIDE_XATTR } from "../../../src/changeset/override_stat.ts";
+import type { TreeView } from "../../../src/changeset/tree_view.ts";
 import { findMountProgram } from "../../../src/driver/overlay/mount_program.ts";
 import { parseOverlayOptions } from "../../../src/driver/overlay/options.ts";
 import { probeOverlay } from "../../../src/driver/overlay/probe.ts";
@@ -154,6 +155,28 @@ describe("layers with force_mask", () => {
     });
   });
 
+  it("take diffs in, owners and all", unlessMissing(reason), async () => {
+    await withScratchDriver(MOUNTED, async (context) => {
+      const { driver } = context;
+      const stack = await stackOf(context, [BASE, UPPER]);
+      const expected = listedIn(await driver.view(stack));
+      const base = stack[1]!.cacheId;
+      const [copy, again] = [randomCacheId(), randomCacheId()];
+      for (const [id, parent, from] of [[copy, undefined, base], [again, copy, topId(stack)]] as const) {
+        await driver.createReadWrite(id, parent);
+        // A mount leaves an attribute in the layer's root.
+        await driver.get(id);
+        await driver.put(id);
+        const stream = await driver.diff(from, parent && base);
+        await driver.applyDiff(id, parent, { kind: "tar", stream });
+        assertMasked(`${driver.locate(id).dir}/diff`, 0o755);
+      }
+      assert.deepEqual(listedIn(await driver.view([driver.locate(again), driver.locate(copy)])), expected);
+      const suid = lstatSync(join(await driver.get(again), "d/suid"));
+      assert.deepEqual([suid.mode & 0o7777, suid.uid, suid.gid], [0o4711, 9, 10]);
+    });
+  });
+
   it("are mounted for writing without a layer below", unlessMissing(reason), async () => {
     await withScratchDriver(MOUNTED, async ({ driver }) => {
       const id = randomCacheId();
@@ -169,6 +192,11 @@ describe("layers with force_mask", () => {
     });
   });
 });
+
+function listedIn(view: TreeView): readonly string[] {
+  using tree = view;
+  return listingOf(tree);
+}
 
 async function listed(name: string, options: Readonly<Record<string, string>>): Promise<readonly string[]> {
   let listing: readonly string[] = [];
