@@ -81,8 +81,8 @@ export class MetadataWriter {
     if (mode !== wanted) {
       this.#drop(
         entry,
-        "mode",
-        `it becomes ${mode.toString(8)}: the files belong to this user and stay readable to it`,
+        `mode ${octal(wanted)}`,
+        `it becomes ${octal(mode)}: the files belong to this user and stay readable to it`,
       );
     }
     return mode;
@@ -120,13 +120,15 @@ export class MetadataWriter {
     const { ownership, self } = this.#options;
     if (ownership === "self") {
       if (uid === self.uid && gid === self.gid) return "given";
-      this.#drop(entry, "owner", "all files belong to this user");
+      this.#drop(entry, ownerOf(entry), "all files belong to this user");
       return "refused";
     }
     const owner = this.#mapped(entry, () => shiftOwner(this.#shift, entry));
     try {
       const outcome = giveOwner(ownership, () => target.setOwner(owner.uid, owner.gid));
-      if (outcome === "refused") this.#drop(entry, "owner", "this user may give files to few other ids, or none");
+      if (outcome === "refused") {
+        this.#drop(entry, ownerOf(entry), "this user may give files to few other ids, or none");
+      }
       return outcome;
     } catch (error) {
       // The ids are numbers that files can have, so it is the namespace that lacks them.
@@ -137,7 +139,9 @@ export class MetadataWriter {
 
   /** They would give the rights of whoever owns the file instead. */
   #withoutSetId(entry: TarEntry, mode: number): number {
-    if ((mode & SET_ID_BITS) !== 0) this.#drop(entry, "mode", "the set-id bits were meant for another owner");
+    if ((mode & SET_ID_BITS) !== 0) {
+      this.#drop(entry, `mode ${octal(mode)}`, "the set-id bits were meant for another owner");
+    }
     return mode & ~SET_ID_BITS;
   }
 
@@ -171,6 +175,14 @@ export class MetadataWriter {
   #drop(entry: TarEntry, attribute: string, reason: string): void {
     this.#options.report.add({ entry: display(entry.name), attribute, reason });
   }
+}
+
+function ownerOf({ uid, gid }: TarEntry): string {
+  return `owner ${uid}:${gid}`;
+}
+
+function octal(mode: number): string {
+  return mode.toString(8).padStart(4, "0");
 }
 
 function unmapped(entry: TarEntry, cause: unknown): StrataError<"NOT_PERMITTED"> {

@@ -5,6 +5,7 @@
  * @module
  */
 import type { ByteString } from "../core/bytes.ts";
+import type { DroppedAttribute } from "../core/dropped_attribute.ts";
 import type { LayerPath } from "../core/layer_path.ts";
 
 /** Docker's three kinds, printed as `A`, `C` and `D`. */
@@ -16,16 +17,6 @@ export interface Change {
   readonly path: LayerPath;
   /** What happened to it. */
   readonly kind: ChangeKind;
-}
-
-/** Something that an archive asked for and the tree does not have. The archive's own bytes keep it (I6). */
-export interface DroppedAttribute {
-  /** The member's name, fit for a message. */
-  readonly entry: string;
-  /** What was dropped, such as `xattr trusted.overlay.opaque`, `owner` or `device`. */
-  readonly attribute: string;
-  /** Why, as a clause. */
-  readonly reason: string;
 }
 
 /** A hard link whose target this layer does not have: it must be in the layers below. */

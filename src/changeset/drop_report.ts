@@ -4,8 +4,8 @@
  *
  * @module
  */
-import { DROPPED_LISTED_MAX } from "../core/limits.ts";
-import type { DroppedAttribute } from "./change.ts";
+import type { DroppedAttribute } from "../core/dropped_attribute.ts";
+import { DROPPED_LISTED_MAX, DROPPED_TEXT_MAX } from "../core/limits.ts";
 
 /** Lists the first drops and counts all. */
 export class DropReport {
@@ -23,8 +23,14 @@ export class DropReport {
   }
 
   /** Takes one more. */
-  add(dropped: DroppedAttribute): void {
+  add({ entry, attribute, reason }: DroppedAttribute): void {
     this.#count++;
-    if (this.#listed.length < DROPPED_LISTED_MAX) this.#listed.push(dropped);
+    if (this.#listed.length >= DROPPED_LISTED_MAX) return;
+    this.#listed.push({ entry: cut(entry), attribute: cut(attribute), reason });
   }
+}
+
+/** Names can be as long as an archive likes, and the list is kept with the layer's record. */
+function cut(text: string): string {
+  return text.length <= DROPPED_TEXT_MAX ? text : `${text.slice(0, DROPPED_TEXT_MAX)}…`;
 }

@@ -6,11 +6,11 @@
  * @module
  */
 import type { ByteString } from "../core/bytes.ts";
+import type { DroppedAttribute } from "../core/dropped_attribute.ts";
 import { display } from "../core/bytes.ts";
 import { joinPath, type LayerPath, ROOT } from "../core/layer_path.ts";
 import { isOsError } from "../host/errno.ts";
 import type { DirEntry, RootedDir } from "../host/rooted_dir.ts";
-import type { DroppedAttribute } from "./change.ts";
 import { PlainView } from "./plain_view.ts";
 
 /** What of a directory is shown. */

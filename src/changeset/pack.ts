@@ -9,6 +9,7 @@
  * @module
  */
 import { type ByteString, compareBytes, display, fromText } from "../core/bytes.ts";
+import type { DroppedAttribute } from "../core/dropped_attribute.ts";
 import { StrataError } from "../core/errors.ts";
 import { type FileStat, inodeKey } from "../core/file_stat.ts";
 import { baseOf, componentsOf, joinPath, type LayerPath, parentOf, ROOT } from "../core/layer_path.ts";
@@ -16,7 +17,7 @@ import { CHUNK_BYTES } from "../core/limits.ts";
 import { fromOsError } from "../host/errno.ts";
 import type { TarMember } from "../tar/entry.ts";
 import { TarWriter } from "../tar/writer.ts";
-import type { Change, DroppedAttribute } from "./change.ts";
+import type { Change } from "./change.ts";
 import { ChunkQueue } from "./chunk_queue.ts";
 import { compareTrees } from "./compare.ts";
 import type { TreeView } from "./tree_view.ts";

@@ -6,6 +6,7 @@
  */
 import type { CatalogRecord, CreateRecordOptions, Layer, LayerStore } from "../../mod.ts";
 import type { OptionSpec } from "./command.ts";
+import { warnOfDropped } from "./dropped.ts";
 import type { Invocation } from "./invocation.ts";
 
 /** What the new record is called. */
@@ -31,11 +32,7 @@ export async function recordLayer(invocation: Invocation, store: LayerStore, lay
   const record = await createOrRelease(store, layer, options);
   const inspection = store.inspect(layer.chainId);
   if (inspection.kind !== "layer") throw new TypeError(`Cannot print ${layer.chainId}: it is no layer`);
-  const dropped = inspection.layer.droppedAttributes ?? 0;
-  if (dropped > 0) {
-    const count = dropped === 1 ? "1 attribute" : `${dropped} attributes`;
-    await invocation.log.notice("info", `${count} could not be set here; the export keeps what the archive says`);
-  }
+  await warnOfDropped(invocation.log, { count: layer.droppedAttributes ?? 0, listed: layer.dropped });
   await invocation.output.value(layer.chainId, {
     id: record.id,
     chainId: layer.chainId,
@@ -45,6 +42,7 @@ export async function recordLayer(invocation: Invocation, store: LayerStore, lay
     size: inspection.chainSizeBytes,
     diffSize: layer.diffSizeBytes,
     blob: blob ?? null,
+    droppedAttributes: layer.droppedAttributes ?? 0,
     created: record.created,
   });
 }

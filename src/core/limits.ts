@@ -69,8 +69,13 @@ export const SEGMENT_BYTES_MAX = MIB;
 export const SPLIT_HEADER_BYTES_MAX = 16 * MIB;
 /** Bytes of one JSON record of a tar-split file: the longest that the reference writes, a sparse map of a million pieces, fits. */
 export const SPLIT_RECORD_BYTES_MAX = 64 * MIB;
-/** Dropped attributes that unpacking lists one by one; the rest is counted. A person reads the list. */
+/**
+ * Dropped attributes that unpacking lists one by one, and that a layer's record keeps; the rest is counted. A person reads
+ * the list.
+ */
 export const DROPPED_LISTED_MAX = 100;
+/** Characters of a name in that list, so that the record stays far below {@link JSON_BYTES_MAX}. */
+export const DROPPED_TEXT_MAX = 1024;
 /**
  * Times that one layer is unpacked again because a parent turned out to be a symlink below. One is the rule; each further
  * one takes an archive whose own symlinks lead to new places below.

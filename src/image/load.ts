@@ -10,6 +10,7 @@
  * @module
  */
 import { chainOn } from "../core/chain_id.ts";
+import type { DroppedAttribute } from "../core/dropped_attribute.ts";
 import type { ChainId, DiffId } from "../core/digest.ts";
 import { StrataError } from "../core/errors.ts";
 import { fromOsError } from "../host/errno.ts";
@@ -67,6 +68,10 @@ export interface LoadedImage {
   readonly layers: readonly LoadedLayer[];
   /** What a person should know, such as a name that could not be used. */
   readonly notes: readonly string[];
+  /** How many owners, modes, devices and attributes of its new layers could not be set on disk. Exports hold them. */
+  readonly droppedAttributes: number;
+  /** The first of them in each new layer, at most a hundred a layer. */
+  readonly dropped: readonly DroppedAttribute[];
 }
 
 /** A layer of a loaded image. */
@@ -155,9 +160,9 @@ class ImageLoad {
     try {
       const from = known === undefined ? 0 : this.#chains.indexOf(known.chainId) + 1;
       this.#reportKnown(from);
-      if (from === this.#chains.length) await this.#record();
-      else await this.#takeInFrom(from, known?.chainId);
-      return this.#result(from);
+      if (from < this.#chains.length) return this.#result(from, await this.#takeInFrom(from, known?.chainId));
+      await this.#record();
+      return this.#result(from, []);
     } finally {
       if (known !== undefined) handles.drop(known);
     }
@@ -182,7 +187,8 @@ class ImageLoad {
     }
   }
 
-  async #takeInFrom(from: number, parent: ChainId | undefined): Promise<void> {
+  /** Takes in what is missing and records the image; gives the records of the layers from there on. */
+  async #takeInFrom(from: number, parent: ChainId | undefined): Promise<readonly LayerRecord[]> {
     const { image: { imageId, config }, options: { signal, onProgress } } = this.#task;
     const layers = config.rootfs.diff_ids.slice(from).map((diffId, index) => this.#incoming(diffId, from + index));
     const request = {
@@ -197,7 +203,10 @@ class ImageLoad {
         onProgress?.({ imageId, diffId, state: "reading", bytes, totalBytes });
       },
     };
-    await takeIn(this.#context, request, (records) => this.#record(records));
+    return await takeIn(this.#context, request, async (records) => {
+      await this.#record(records);
+      return records;
+    });
   }
 
   #incoming(diffId: DiffId, index: number) {
@@ -234,7 +243,7 @@ class ImageLoad {
     });
   }
 
-  #result(from: number): LoadedImage {
+  #result(from: number, fresh: readonly LayerRecord[]): LoadedImage {
     const { imageId, config, names, notes } = this.#task.image;
     const top = this.#chains.at(-1);
     return {
@@ -246,6 +255,8 @@ class ImageLoad {
         return { diffId, chainId: this.#chains[index]!, state: index < from ? "known" : "new" };
       }),
       notes,
+      droppedAttributes: fresh.reduce((sum, { droppedAttributes = 0 }) => sum + droppedAttributes, 0),
+      dropped: fresh.flatMap(({ dropped = [] }) => dropped),
     };
   }
 }

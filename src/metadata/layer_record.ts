@@ -19,6 +19,7 @@ import * as v from "valibot";
 import { chainOn } from "../core/chain_id.ts";
 import { type ChainId, type DiffId, parseChainId, parseDiffId } from "../core/digest.ts";
 import type { LayerDescriptor } from "../core/descriptor.ts";
+import type { DroppedAttribute } from "../core/dropped_attribute.ts";
 import { StrataError } from "../core/errors.ts";
 import { type CacheId, parseCacheId } from "../core/ids.ts";
 import type { Durability } from "../host/durable.ts";
@@ -58,6 +59,8 @@ export interface LayerExtras {
   readonly entryCount?: number;
   /** Attributes that the file system could not take; the tar-split keeps them for the export. */
   readonly droppedAttributes?: number;
+  /** The first of them, at most a hundred. Absent: there were none, or they were only counted. */
+  readonly dropped?: readonly DroppedAttribute[];
 }
 
 /** A record as read, and what is wrong beside it. */
@@ -67,12 +70,15 @@ export interface LayerReading {
   readonly extrasError?: StrataError;
 }
 
+const droppedSchema = v.object({ entry: v.string(), attribute: v.string(), reason: v.string() });
+
 const extrasSchema = v.object({
   schema: v.literal(1),
   created: v.exactOptional(timeSchema),
   blob: v.exactOptional(blobInfoSchema),
   entryCount: v.exactOptional(countSchema),
   droppedAttributes: v.exactOptional(countSchema),
+  dropped: v.exactOptional(v.array(droppedSchema)),
 });
 
 /**
@@ -151,8 +157,8 @@ function layerContext(chainId: ChainId): ReadContext {
   return { action: `read layer ${chainId}`, remedy: `register the layer again, or run "strata fsck --repair"` };
 }
 
-function extrasDocument({ created, blob, entryCount, droppedAttributes }: LayerExtras): object {
-  return { schema: 1, created, blob, entryCount, droppedAttributes };
+function extrasDocument({ created, blob, entryCount, droppedAttributes, dropped }: LayerExtras): object {
+  return { schema: 1, created, blob, entryCount, droppedAttributes, dropped };
 }
 
 /** Docker trims what it writes without a newline, so that files made by hand work. */

@@ -8,6 +8,7 @@
 import type { ChainId, DiffId } from "../core/digest.ts";
 import type { StrataError } from "../core/errors.ts";
 import type { LayerDescriptor } from "../core/descriptor.ts";
+import type { DroppedAttribute } from "../core/dropped_attribute.ts";
 import type { BlobInfo } from "../metadata/blob_info.ts";
 import type { LayerRecord } from "../metadata/layer_record.ts";
 import { chainSizeBytes } from "./chains.ts";
@@ -103,6 +104,19 @@ export class Layer implements LayerView {
   /** The blob it came from, where that is known. */
   get blob(): BlobInfo | undefined {
     return this.#record.blob;
+  }
+
+  /**
+   * How many owners, modes, devices and attributes of its archive could not be set on disk; unknown for layers that Docker
+   * registered. Exports hold them all the same.
+   */
+  get droppedAttributes(): number | undefined {
+    return this.#record.droppedAttributes;
+  }
+
+  /** The first of {@link Layer.droppedAttributes}, at most a hundred; empty where they were only counted. */
+  get dropped(): readonly DroppedAttribute[] {
+    return this.#record.dropped ?? [];
   }
 
   /**

@@ -131,6 +131,7 @@ async function make(
     blob: { digest: blob.digest, size: blob.sizeBytes, compression: blob.compression },
     entryCount: changeset.entryCount,
     droppedAttributes: changeset.droppedCount,
+    ...(changeset.dropped.length === 0 ? {} : { dropped: changeset.dropped }),
   };
   const { recordDir } = new StagedLayer(dir);
   context.layerDb.stageRecord(recordDir, record);

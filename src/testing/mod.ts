@@ -56,15 +56,8 @@ export {
 } from "./layer_builder.ts";
 export { contentOf, listingOf, shapeOf, type TreeShape } from "./tree_listing.ts";
 export type { TreeView } from "../changeset/tree_view.ts";
-export type {
-  Change,
-  ChangeKind,
-  Changeset,
-  DroppedAttribute,
-  LostContent,
-  Ownership,
-  PendingLink,
-} from "../changeset/change.ts";
+export type { Change, ChangeKind, Changeset, LostContent, Ownership, PendingLink } from "../changeset/change.ts";
+export type { DroppedAttribute } from "../core/dropped_attribute.ts";
 export type { Driver } from "../driver/driver.ts";
 export type { DriverCapabilities, DriverSpec } from "../driver/interfaces/driver_spec.ts";
 export type {

@@ -5,7 +5,7 @@ import { describe, it } from "node:test";
 import { display } from "../../src/core/bytes.ts";
 import { hasCode } from "../../src/core/errors.ts";
 import { CHUNK_BYTES } from "../../src/core/limits.ts";
-import type { DroppedAttribute } from "../../src/changeset/change.ts";
+import type { DroppedAttribute } from "../../src/core/dropped_attribute.ts";
 import { compareTrees } from "../../src/changeset/compare.ts";
 import { packChanges, packTree } from "../../src/changeset/pack.ts";
 import { PlainView } from "../../src/changeset/plain_view.ts";

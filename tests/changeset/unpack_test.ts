@@ -159,10 +159,10 @@ describe("Unpacker: ownership self", () => {
     assert.deepEqual(xattrsOf(tree, "d/f"), { "user.z": "3" });
     assert.deepEqual(readdirSync(join(tree, "d")), ["f"]);
     assert.deepEqual(changeset.dropped.map(({ entry, attribute }) => `${entry} ${attribute}`), [
-      "d mode",
-      "d owner",
-      "d/f mode",
-      "d/f owner",
+      "d mode 0500",
+      "d owner 5:0",
+      "d/f mode 4040",
+      "d/f owner 5:0",
       "d/f xattr security.x",
       "d/f xattr trusted.y",
       "d/null char",
@@ -182,6 +182,12 @@ describe("Unpacker: ownership self", () => {
     const { changeset } = stage(layers, ...Array.from({ length: 150 }, (_, i) => file(`f${i}`, "", { mode: 0o4644 })));
     assert.equal(changeset.dropped.length, 100);
     assert.equal(changeset.droppedCount, 150);
+  });
+
+  it("cuts what is too long to be kept with a record", () => {
+    using layers = new Layering("self");
+    const { changeset } = stage(layers, file("f", "", { xattrs: { [`trusted.${"x".repeat(5000)}`]: "" } }));
+    assert.deepEqual(changeset.dropped.map(({ attribute }) => [attribute.length, attribute.at(-1)]), [[1025, "…"]]);
   });
 });
 

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
+import process from "node:process";
 import { describe, it } from "node:test";
+import { fromText } from "../../src/core/bytes.ts";
+import { file, layerTar } from "../../src/testing/layer_builder.ts";
 import { archiveOf, type BuiltImage, dockerFiles, layerOf, writeFiles } from "../support/image_builder.ts";
 import { CliStore } from "../support/run_cli.ts";
 
@@ -11,7 +14,7 @@ describe("strata load", () => {
     const files = dockerFiles([[["demo:latest"], IMAGE]]);
     using store = new CliStore();
     const path = store.file("demo.tar", archiveOf(files));
-    const { code, stdout, stderr } = await store.run(["load", path]);
+    const { code, stdout, stderr } = await store.run(["load", path, "--quiet"]);
     assert.deepEqual([code, stderr], [0, ""]);
     assert.match(stdout, /demo:latest\n$/);
     assert.match(await store.ok(["load", "-"], { stdin: archiveOf(files) }), /demo:latest$/);
@@ -30,6 +33,25 @@ describe("strata load", () => {
     assert.deepEqual(await states(), ["new", "new"]);
     assert.deepEqual(await states(), ["known", "known"]);
     assert.match((await store.run(["load", path, "--progress", "plain"])).stderr, /^load: /m);
+  });
+
+  it("warns of what could not be set, as a line and as a number", async () => {
+    using store = new CliStore();
+    const xattrs = new Map([[fromText("nowhere.x"), new Uint8Array([1])]]);
+    const own = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
+    const odd: BuiltImage = {
+      layers: [{ tar: layerTar(["a", "b"].map((name) => file(name, "", { xattrs, ...own }))) }],
+    };
+    const path = store.file("demo.tar", archiveOf(dockerFiles([[["demo:latest"], odd]])));
+    const { code, stdout, stderr } = await store.run(["load", path, "--json"]);
+    assert.equal(code, 0, stderr);
+    assert.equal(JSON.parse(stdout).images[0].droppedAttributes, 2);
+    assert.match(
+      JSON.parse(stderr).notice.message,
+      /^2 attributes could not .*first: xattr nowhere\.x of "a".*hold them/,
+    );
+    const again = await store.run(["load", path, "--json"]);
+    assert.deepEqual([JSON.parse(again.stdout).images[0].droppedAttributes, again.stderr], [0, ""]);
   });
 
   it("tells what is missing from what is wrong", async () => {

@@ -76,7 +76,8 @@ describe("LayerDb writes what Docker writes", () => {
       created: "2026-11-21T10:00:00.000Z",
       blob: { digest: parseDigest(chainIdOf("blob")), size: 12, compression: "gzip" },
       entryCount: 7,
-      droppedAttributes: 1,
+      droppedAttributes: 2,
+      dropped: [{ entry: "etc/\u00e9", attribute: "owner 1:2", reason: "it is so" }],
     };
     await publish(store.layout, db, record);
     assert.deepEqual(db.read(record.chainId), record);

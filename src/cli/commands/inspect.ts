@@ -16,6 +16,7 @@ export const inspect: CommandSpec = {
   arguments: [{ name: "REF", summary: "a layer or a writable layer", count: "many" }],
   examples: [
     { line: "strata inspect base", does: "one layer" },
+    { line: "strata inspect base | jq '.[0].dropped'", does: "what could not be set on disk, and why" },
     { line: "strata inspect base | jq -r '.[0].driver.data.UpperDir'", does: "where its files are" },
   ],
   exitCodes: [EXIT.notFound, EXIT.refused],
@@ -46,7 +47,7 @@ function documentOf(inspection: Inspection): object {
       driver,
     };
   }
-  const { chainId, diffId, parent, cacheId, sizeBytes, created, blob, entryCount, droppedAttributes } =
+  const { chainId, diffId, parent, cacheId, sizeBytes, created, blob, entryCount, droppedAttributes, dropped } =
     inspection.layer;
   return {
     kind,
@@ -60,6 +61,7 @@ function documentOf(inspection: Inspection): object {
     blob: blob ?? null,
     entryCount: entryCount ?? null,
     droppedAttributes: droppedAttributes ?? null,
+    dropped: dropped ?? [],
     records: inspection.records,
     usedBy: inspection.usedBy,
     mountCount,

@@ -7,6 +7,7 @@
 import type { LoadedImage, LoadProgress } from "../../../mod.ts";
 import { openStandardInput } from "../archives.ts";
 import type { CommandSpec } from "../command.ts";
+import { warnOfDropped } from "../dropped.ts";
 import { EXIT } from "../exit_codes.ts";
 import type { Invocation } from "../invocation.ts";
 import type { Progress } from "../progress.ts";
@@ -51,6 +52,10 @@ async function run(invocation: Invocation): Promise<void> {
   });
   await progress.succeed();
   for (const note of images.flatMap(({ notes }) => notes)) await log.notice("info", note);
+  await warnOfDropped(log, {
+    count: images.reduce((sum, { droppedAttributes }) => sum + droppedAttributes, 0),
+    listed: images.flatMap(({ dropped }) => dropped),
+  });
   await output.lines({ key: "images", items: images, line: (image) => lineOf(image), document: documentOf });
 }
 
@@ -68,6 +73,6 @@ function lineOf({ imageId, names }: LoadedImage): string {
   return names.length === 0 ? imageId : names.join("\n");
 }
 
-function documentOf({ imageId, names, chainId, platform, layers }: LoadedImage): object {
-  return { id: imageId, names, chainId: chainId ?? null, platform, layers };
+function documentOf({ imageId, names, chainId, platform, layers, droppedAttributes }: LoadedImage): object {
+  return { id: imageId, names, chainId: chainId ?? null, platform, layers, droppedAttributes };
 }

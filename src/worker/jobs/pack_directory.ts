@@ -6,7 +6,7 @@
  */
 import type { MessagePort } from "node:worker_threads";
 import { fromText } from "../../core/bytes.ts";
-import type { DroppedAttribute } from "../../changeset/change.ts";
+import type { DroppedAttribute } from "../../core/dropped_attribute.ts";
 import { DropReport } from "../../changeset/drop_report.ts";
 import { HostView } from "../../changeset/host_view.ts";
 import { packTree } from "../../changeset/pack.ts";
