@@ -24,8 +24,8 @@ export function parseByteSize(text: string): number {
   const unit = UNIT.exec(suffix);
   if (unit === null) throw invalid(text, `the unit "${suffix}" is unknown`);
   const power = unit[1] === undefined ? 0 : POWERS.indexOf(unit[1].toLowerCase()) + 1;
+  if (Number(number) < 0) throw invalid(text, "it is negative");
   const bytes = Math.trunc(Number(number) * 1024 ** power);
-  if (bytes < 0) throw invalid(text, "it is negative");
   if (!Number.isSafeInteger(bytes)) throw invalid(text, "it is too large");
   return Math.abs(bytes); // Not -0.
 }

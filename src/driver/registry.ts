@@ -42,8 +42,8 @@ export interface DriverFactory {
 /** How a driver is registered. */
 export interface RegisterDriverOptions {
   /**
-   * Module whose default export is the factory. The store's threads import it: without it they do not know the driver, and
-   * nothing can be registered or committed with it.
+   * URL of the module whose default export is the factory. The store's threads import it: without it they do not know the
+   * driver, and nothing can be registered or committed with it.
    */
   readonly module?: string | URL;
 }
@@ -74,6 +74,13 @@ const modules = new Map<string, string>();
 
 /** What becomes a directory of the root, beside the store's own. */
 const NAME = /^[A-Za-z][A-Za-z0-9_-]{0,63}$/;
+/** A module that is found from the file that names it only. */
+const RELATIVE = /^\.\.?\//;
+/** Refuses a driver that only the thread knows in which it was registered. */
+const UNKNOWN_IN_THREADS = {
+  reason: "the store's threads do not know it; register it with the module that it comes from",
+  lacking: "driver",
+} as const;
 /** The store's own directories. */
 const RESERVED: ReadonlySet<string> = new Set(["image", "strata"]);
 /** Docker's drivers that this package has not. A root that one of them filled must not look empty. */
@@ -83,7 +90,8 @@ const REMOVED = new Set(["aufs", "devicemapper", "overlay"]);
 
 /**
  * Adds a driver under a name of its own. Nothing registers itself by being imported.
- * @throws {StrataError} `CONFLICT` when the name is taken, `INVALID_ARGUMENT` for one that cannot be a directory's
+ * @throws {StrataError} `CONFLICT` when the name is taken, `INVALID_ARGUMENT` for one that cannot be a directory's, and for
+ *   a module's relative path
  */
 export function registerDriver(name: string, factory: DriverFactory, { module }: RegisterDriverOptions = {}): void {
   if (!NAME.test(name)) {
@@ -99,8 +107,17 @@ export function registerDriver(name: string, factory: DriverFactory, { module }:
       name,
     });
   }
+  const origin = module === undefined ? undefined : String(module);
+  if (origin !== undefined && RELATIVE.test(origin)) {
+    throw new StrataError(
+      "INVALID_ARGUMENT",
+      `Cannot register driver "${name}": threads would look for "${origin}" beside this package's files; give ` +
+        "`new URL(…, import.meta.url)`",
+      { argument: "module" },
+    );
+  }
   factories.set(name, factory);
-  if (module !== undefined) modules.set(name, String(module));
+  if (origin !== undefined) modules.set(name, origin);
 }
 
 /**
@@ -113,12 +130,14 @@ export function openDriver(spec: DriverSpec): Driver {
 
 /**
  * As {@link openDriver}; a driver that this thread does not know yet comes from the spec's module.
- * @throws {StrataError} as {@link openDriver}; `NOT_SUPPORTED` when the module has no factory
+ * @throws {StrataError} as {@link openDriver}; `NOT_SUPPORTED` when there is no module, or it cannot be loaded, or has no
+ *   factory
  */
 export async function loadDriver(spec: DriverSpec): Promise<Driver> {
   const { name, module } = spec;
-  if (module !== undefined && !factories.has(name)) {
-    const { default: factory }: { readonly default?: unknown } = await import(module);
+  if (!factories.has(name)) {
+    if (module === undefined) throw notSupported(name, UNKNOWN_IN_THREADS);
+    const factory = await importedFrom(module, name);
     // Another job of this thread may have been faster.
     if (!factories.has(name)) registerDriver(name, asFactory(factory, spec), { module });
   }
@@ -214,6 +233,19 @@ function isSpec(spec: DriverSpec | DriverRefusal): spec is DriverSpec {
   return "home" in spec;
 }
 
+/** A module's default export, whatever it is. */
+async function importedFrom(module: string, name: string): Promise<unknown> {
+  try {
+    const { default: factory }: { readonly default?: unknown } = await import(module);
+    return factory;
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw notSupported(name, { reason: `its module "${module}" cannot be loaded: ${why}`, lacking: "driver" }, {
+      cause,
+    });
+  }
+}
+
 function asFactory(value: unknown, { name, module }: DriverSpec): DriverFactory {
   if (isFactory(value)) return value;
   throw notSupported(name, { reason: `the default export of "${module}" is no factory`, lacking: "driver" });
@@ -227,11 +259,14 @@ function isFactory(value: unknown): value is DriverFactory {
 function notSupported(
   name: string,
   { reason, lacking }: { readonly reason: string; readonly lacking: DriverLack },
+  options: { readonly cause?: unknown } = {},
 ): StrataError<"NOT_SUPPORTED"> {
-  return new StrataError("NOT_SUPPORTED", `Cannot use driver "${name}": ${reason}`, {
-    feature: `driver ${name}`,
-    lacking,
-  });
+  return new StrataError(
+    "NOT_SUPPORTED",
+    `Cannot use driver "${name}": ${reason}`,
+    { feature: `driver ${name}`, lacking },
+    options,
+  );
 }
 
 function factoryOf(name: string): DriverFactory {

@@ -75,6 +75,7 @@ describe("parseByteSize()", () => {
     ["-32", /negative/],
     ["-32b", /negative/],
     ["-1", /negative/],
+    ["-0.5", /negative/],
     ["16p", /too large/],
     ["1e400", /too large/],
   ];

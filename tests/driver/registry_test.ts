@@ -86,6 +86,15 @@ describe("registerDriver()", () => {
     });
   });
 
+  it("refuses a module's relative path, which threads would look for elsewhere", () => {
+    for (const module of ["./driver.ts", "../driver.ts"]) {
+      assert.throws(() => registerDriver("relative", VFS_FACTORY, { module }), (error) => {
+        return hasCode(error, "INVALID_ARGUMENT") && error.detail.argument === "module";
+      });
+    }
+    assert.throws(() => openDriver({ name: "relative", home: "/nowhere", options: {} }), /unknown/);
+  });
+
   it("refuses the names of this package's drivers and of Docker's", () => {
     for (const name of [...DRIVER_NAMES, "btrfs"]) {
       assert.throws(() => registerDriver(name, VFS_FACTORY), (error) => hasCode(error, "CONFLICT"));
@@ -138,6 +147,20 @@ describe("loadDriver()", () => {
     await withRoot([], async (root) => {
       assert.equal((await chooseDriver({ root, requested: "loaded" })).module, spec.module);
     });
+  });
+
+  it("tells that a module cannot be loaded, and why", async () => {
+    for (const text of ["throw new Error('it is broken')", "export default {{"]) {
+      await assert.rejects(
+        loadDriver({ name: "broken", home: "/nowhere", options: {}, module: module(text) }),
+        (error) => hasCode(error, "NOT_SUPPORTED") && error.detail.lacking === "driver" && error.cause !== undefined,
+      );
+    }
+  });
+
+  it("asks for the module of a driver that was registered without one", async () => {
+    const spec = { name: "elsewhere", home: "/nowhere", options: {} };
+    await assert.rejects(loadDriver(spec), /threads do not know it; register it with the module/);
   });
 
   it("refuses a module whose default export is no factory", async () => {

@@ -69,6 +69,8 @@ export async function openUserNamespace(mappings: IdMappings): Promise<UserNames
     return namespaceOf(pid, mappings);
   } finally {
     helper.kill();
+    // Nothing else closes this end of its input: it would stay open until the garbage collector comes.
+    await helper.writable.abort().catch(() => {});
     await helper.done.catch(() => {});
   }
 }

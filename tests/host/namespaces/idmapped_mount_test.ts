@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { chmodSync, chownSync, mkdirSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import { hasCode } from "../../../src/core/errors.ts";
 import { parseIdMap } from "../../../src/core/id_map.ts";
@@ -72,4 +72,16 @@ it("openUserNamespace refuses maps that the kernel does not take", { skip }, asy
     gids: [],
   };
   await assert.rejects(openUserNamespace(overlapping), (error) => hasCode(error, "NOT_SUPPORTED"));
+});
+
+it("openUserNamespace leaves no handle open, whether it succeeds or not", { skip }, async () => {
+  const openHandles = (): number => readdirSync("/proc/self/fd").length;
+  const refused = { ...MAPPINGS, uids: [...MAPPINGS.uids, ...MAPPINGS.uids] };
+  (await openUserNamespace(MAPPINGS))[Symbol.dispose]();
+  const before = openHandles();
+  for (let i = 0; i < 5; i++) {
+    (await openUserNamespace(MAPPINGS))[Symbol.dispose]();
+    await assert.rejects(openUserNamespace(refused));
+  }
+  assert.ok(openHandles() < before + 5, `${openHandles()} handles, ${before} before`);
 });
