@@ -2,9 +2,7 @@
 /**
  * A whole driver out of a proto driver: what the layer store needs is done through the paths that `get` gives.
  *
- * A layer is made in the driver's home when it is sealed, since a proto driver makes layers nowhere else. Until its record is
- * published it is garbage there, which the store claims (I1). What a driver has of its own (its own `diff`, its own note of what
- * layers need) is taken instead of what is made here.
+ * What a driver has of its own (its own `diff`, its own note of what layers need) is taken instead of what is made here.
  *
  * The author's methods are only called when they make sense: ids that are taken, and layers that do not exist, are refused
  * before; a layer that could not be made is removed; what the system reports gets its public form.
@@ -12,14 +10,12 @@
  * @module
  */
 import type { IdMappings } from "../../core/id_map.ts";
-import { type CacheId, randomCacheId } from "../../core/ids.ts";
+import type { CacheId } from "../../core/ids.ts";
 import type { Change } from "../../changeset/change.ts";
-import { mergeChangeset } from "../../changeset/merge.ts";
 import type { TreeView } from "../../changeset/tree_view.ts";
-import { syncDir, syncFileSystemOf } from "../../host/durable.ts";
+import { syncDir } from "../../host/durable.ts";
 import { fromOsError } from "../../host/errno.ts";
 import { mountAt } from "../../host/mount_table.ts";
-import { RootedDir } from "../../host/rooted_dir.ts";
 import { findUnpackedDiffs } from "./apply_diff.ts";
 import type {
   ApplyOptions,
@@ -33,6 +29,7 @@ import type { Driver } from "../driver.ts";
 import type { DriverCapabilities, DriverSpec } from "../interfaces/driver_spec.ts";
 import type { LayerLocation, SealedLayer, SealRequest } from "../interfaces/layer_sealer.ts";
 import type { LayerIdMapUpdater, UpdateIdMapOptions } from "../interfaces/layer_id_maps.ts";
+import { HomeSealer, nameOf } from "./home_sealer.ts";
 import { LayerTrees } from "./layer_trees.ts";
 import type { Debris, LayerFault, LayerUpkeep } from "../interfaces/layer_upkeep.ts";
 import { unmountBelow } from "../parts/mounting.ts";
@@ -57,6 +54,7 @@ import {
   requireMade,
   requireUnused,
   topOf,
+  translated,
 } from "../parts/requests.ts";
 
 /** A proto driver, and what else its author has written. */
@@ -91,6 +89,7 @@ class CompletedDriver implements Driver {
   readonly #diffs: DiffDriver;
   readonly #idMaps: LayerIdMapUpdater;
   readonly #trees: LayerTrees;
+  readonly #sealer: HomeSealer;
 
   constructor(proto: DriverParts) {
     this.spec = proto.spec;
@@ -104,6 +103,7 @@ class CompletedDriver implements Driver {
     this.#diffs = naiveDiffDriver(this);
     this.#idMaps = naiveLayerIdMapUpdater(this);
     this.#trees = new LayerTrees(this);
+    this.#sealer = new HomeSealer(this, { trees: this.#trees, rename: proto.rename?.bind(proto) });
   }
 
   async create(id: CacheId, parent: CacheId | undefined, options: CreateOptions = {}): Promise<void> {
@@ -215,48 +215,21 @@ class CompletedDriver implements Driver {
     return [];
   }
 
-  /** Under another name where that can be changed; and where a damaged layer has the name, which may be in use. */
-  async seal({ staging, cacheId, changeset, parents, ...names }: SealRequest): Promise<SealedLayer> {
-    const { stagedAs: other = randomCacheId() } = names;
-    const stagedAs = this.#proto.rename !== undefined || this.exists(cacheId) ? other : cacheId;
-    const [parent] = parents;
-    await this.create(stagedAs, parent && nameOf(parent));
-    try {
-      using tree = RootedDir.open(`${staging}/tree`);
-      await using into = await this.#trees.open(stagedAs, { access: "writable" });
-      mergeChangeset({ changeset, tree, into: into.root });
-      // What is behind a mount, no later sync of the home reaches.
-      if (this.treeOf(stagedAs, "writable").kind === "mount") syncFileSystemOf(into.root.path);
-    } catch (error) {
-      await this.remove(stagedAs);
-      throw fromOsError(error, `seal layer ${cacheId}`);
-    }
-    return { ...this.locate(stagedAs), cacheId, sizeBytes: changeset.sizeBytes, stagedAs };
+  seal(request: SealRequest): Promise<SealedLayer> {
+    return this.#sealer.seal(request);
   }
 
-  async rebase(sealed: SealedLayer, parents: readonly LayerLocation[]): Promise<void> {
-    const id = nameOf(sealed);
-    if (this.needsOf(id).length === 0) return;
-    const [parent] = parents;
-    const rebased = randomCacheId();
-    await this.#copy({ from: id, to: rebased, parent });
-    await this.remove(id);
-    await this.#move({ from: rebased, to: id, parent });
+  rebase(sealed: SealedLayer, parents: readonly LayerLocation[]): Promise<void> {
+    return this.#sealer.rebase(sealed, parents);
   }
 
-  async publish(sealed: SealedLayer): Promise<void> {
-    const { cacheId } = sealed;
-    if (nameOf(sealed) === cacheId) return;
-    requireUnused(this, cacheId);
-    await this.#move({ from: nameOf(sealed), to: cacheId, parent: undefined });
+  publish(sealed: SealedLayer): Promise<void> {
+    return this.#sealer.publish(sealed);
   }
 
   /** Not in one step. What a crash leaves is a layer that is missing, which was damaged. */
-  async replace(sealed: SealedLayer): Promise<void> {
-    const { cacheId } = sealed;
-    if (nameOf(sealed) === cacheId) return;
-    await this.remove(cacheId);
-    await this.#move({ from: nameOf(sealed), to: cacheId, parent: undefined });
+  replace(sealed: SealedLayer): Promise<void> {
+    return this.#sealer.replace(sealed);
   }
 
   syncHome(): void {
@@ -306,38 +279,5 @@ class CompletedDriver implements Driver {
       await this.remove(id);
       throw fromOsError(error, `create layer ${id}`);
     }
-  }
-
-  async #move(route: CopyRoute): Promise<void> {
-    const { from, to } = route;
-    const { rename } = this.#proto;
-    if (rename !== undefined) return await translated(`publish layer ${to}`, () => rename.call(this.#proto, from, to));
-    await this.#copy(route);
-    await this.remove(from);
-  }
-
-  async #copy({ from, to, parent }: CopyRoute): Promise<void> {
-    const below = parent === undefined ? this.needsOf(from)[0] : nameOf(parent);
-    await this.createFromTemplate(to, { template: from, parent: below, access: "read-only" });
-  }
-}
-
-interface CopyRoute {
-  readonly from: CacheId;
-  readonly to: CacheId;
-  /** Absent: what `from` lies on. */
-  readonly parent: LayerLocation | undefined;
-}
-
-/** The name under which the home has a layer, published or not. */
-function nameOf({ cacheId, stagedAs }: LayerLocation): CacheId {
-  return stagedAs ?? cacheId;
-}
-
-async function translated<T>(action: string, act: () => Awaitable<T>): Promise<T> {
-  try {
-    return await act();
-  } catch (error) {
-    throw fromOsError(error, action);
   }
 }

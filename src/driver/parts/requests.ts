@@ -11,7 +11,7 @@ import { pathExists, removeTreeInTurns } from "../../host/files.ts";
 import type { CacheId } from "../../core/ids.ts";
 import type { LayerLocation } from "../interfaces/layer_sealer.ts";
 import { unmountBelow } from "./mounting.ts";
-import type { CreateOptions, ProtoDriver } from "../interfaces/proto_driver.ts";
+import type { Awaitable, CreateOptions, ProtoDriver } from "../interfaces/proto_driver.ts";
 
 /** Five seconds in all: Docker's numbers. */
 const REMOVE_TRIES_MAX = 50;
@@ -99,6 +99,19 @@ export function requireKnownStorageOptions({ storageOptions = {} }: CreateOption
 export function attempt<T>(action: string, act: () => T): T {
   try {
     return act();
+  } catch (error) {
+    throw fromOsError(error, action);
+  }
+}
+
+/**
+ * As {@link attempt}, for what may take a while.
+ * @param action completes "Cannot …"
+ * @throws {StrataError}
+ */
+export async function translated<T>(action: string, act: () => Awaitable<T>): Promise<T> {
+  try {
+    return await act();
   } catch (error) {
     throw fromOsError(error, action);
   }

@@ -16,16 +16,13 @@
 import type { CacheId } from "../../core/ids.ts";
 import type { IdMappings } from "../../core/id_map.ts";
 import type { Timespec } from "../../core/file_stat.ts";
-import { copyTree } from "../../host/copy_tree.ts";
 import { syncDir } from "../../host/durable.ts";
-import { fromOsError } from "../../host/errno.ts";
 import { ensureDir, exchangePaths, pathExists, realPath, removeTreeAt, renamePath } from "../../host/files.ts";
 import { fileSystemOf } from "../../host/fs_info.ts";
 import type { ProjectLimits } from "../../host/quota/quota_structs.ts";
-import { RootedDir } from "../../host/rooted_dir.ts";
+import type { RootedDir } from "../../host/rooted_dir.ts";
 import type { Change } from "../../changeset/change.ts";
 import { compareTrees } from "../../changeset/compare.ts";
-import { mergeChangeset } from "../../changeset/merge.ts";
 import { PlainView } from "../../changeset/plain_view.ts";
 import type { TreeView } from "../../changeset/tree_view.ts";
 import { findUnpackedDiffs } from "../naive/apply_diff.ts";
@@ -46,20 +43,17 @@ import type {
   StatusRow,
   TemplateOptions,
 } from "../interfaces/proto_driver.ts";
-import { findLayers, makeDirectory } from "../parts/layer_directory.ts";
+import { findLayers } from "../parts/layer_directory.ts";
 import { unmountBelow } from "../parts/mounting.ts";
 import { naiveDiffDriver } from "../naive/naive_diff.ts";
 import { ownershipHere } from "../parts/ownership.ts";
 import { LayerQuota, parseLimits, UNLIMITED } from "../parts/quota.ts";
 import { attempt, refuseStorageOptions, removeTree, requireAbsent, requireLayer, topOf } from "../parts/requests.ts";
 import { viewedDiff, viewedDiffSize } from "../parts/view_diff.ts";
-import { readBaseline, removeBaseline, writeBaseline } from "./baseline.ts";
+import { readBaseline, removeBaseline } from "./baseline.ts";
 import { parseVfsOptions } from "./options.ts";
+import { HOME_MODE, type NewTree, NOTES, VfsTrees } from "./trees.ts";
 
-const HOME_MODE = 0o710;
-const LAYER_MODE = 0o755;
-/** Directories of notes about layers, which are named as the layers are. */
-const NOTES = ["baselines", "id-maps"];
 /** Before every change, so that contents decide. */
 const BEGINNING: Timespec = { sec: 0, nsec: 0 };
 /** File systems that can share blocks between files. */
@@ -78,6 +72,7 @@ export class VfsDriver implements Driver {
   readonly #home: string;
   readonly #ids: LayerIds;
   readonly #quota: LayerQuota;
+  readonly #trees: VfsTrees;
   readonly #limits: ProjectLimits;
 
   /**
@@ -99,11 +94,13 @@ export class VfsDriver implements Driver {
     this.#quota = new LayerQuota({ home: this.#home, layers: `${this.#home}/dir` });
     this.#limits = limits;
     this.#quota.require(limits);
+    const ownership = ownershipHere(chownErrors);
+    this.#trees = new VfsTrees({ home: this.#home, ids: this.#ids, quota: this.#quota, ownership });
     this.capabilities = {
       mounts: "yes",
       readOnlyMounts: "trusted",
       lowersMax: Infinity,
-      ownership: ownershipHere(chownErrors),
+      ownership,
       reflink: SHARING.has(fileSystemOf(this.#home).name) ? "yes" : "no",
       reproducesExactDiffs: "no",
     };
@@ -123,7 +120,7 @@ export class VfsDriver implements Driver {
 
   seal(request: SealRequest): SealedLayer {
     const { changeset, cacheId } = request;
-    const dir = attempt(`seal layer ${cacheId}`, () => this.#sealTree(request));
+    const dir = attempt(`seal layer ${cacheId}`, () => this.#trees.seal(request));
     return { cacheId, dir, sizeBytes: changeset.sizeBytes };
   }
 
@@ -134,7 +131,7 @@ export class VfsDriver implements Driver {
     const target = this.locate(sealed.cacheId);
     requireAbsent(target);
     attempt(`publish layer ${sealed.cacheId}`, () => {
-      this.#prepare();
+      this.#trees.prepare();
       renamePath(sealed.dir, target.dir, { replace: "never" });
     });
   }
@@ -155,7 +152,7 @@ export class VfsDriver implements Driver {
   }
 
   openTree(location: LayerLocation): RootedDir {
-    return attempt(`read layer ${location.cacheId}`, () => RootedDir.open(location.dir));
+    return this.#trees.open(location);
   }
 
   /** The layer's tree: all of it is its own. */
@@ -199,7 +196,7 @@ export class VfsDriver implements Driver {
     using now = this.view([requireLayer(this.locate(id))]);
     if (parent === undefined) return compareTrees({ now, before: undefined });
     using before = this.view([requireLayer(this.locate(parent))]);
-    const baseline = readBaseline(this.#baselineOf(id));
+    const baseline = readBaseline(this.#trees.baselineOf(id));
     const unchangedBefore = baseline?.parent === parent ? baseline.copiedAt : BEGINNING;
     return compareTrees({ now, before, unchangedBefore });
   }
@@ -234,7 +231,7 @@ export class VfsDriver implements Driver {
     const { dir } = this.locate(id);
     await unmountBelow(dir);
     this.#quota.free(dir);
-    attempt(`remove layer ${id}`, () => removeBaseline(this.#baselineOf(id)));
+    attempt(`remove layer ${id}`, () => removeBaseline(this.#trees.baselineOf(id)));
     await removeTree(`remove layer ${id}`, dir);
     // Not before: without its note, what is left of a tree would seem to belong to others.
     attempt(`remove layer ${id}`, () => this.#ids.forget(this.locate(id)));
@@ -302,63 +299,9 @@ export class VfsDriver implements Driver {
     });
   }
 
-  /** Not when the home is opened: who only reads writes nothing. */
-  #prepare(): void {
-    for (const name of ["dir", ...NOTES]) ensureDir(`${this.#home}/${name}`, HOME_MODE);
-    this.#ids.admitAll(`${this.#home}/dir`);
-  }
-
-  #make(id: CacheId, parent: CacheId | undefined, options: MakeOptions): void {
+  #make(id: CacheId, parent: CacheId | undefined, options: NewTree): void {
     requireAbsent(this.locate(id));
-    const { dir } = this.locate(id);
     const below = parent === undefined ? undefined : requireLayer(this.locate(parent));
-    try {
-      this.#prepare();
-      makeDirectory(dir, LAYER_MODE);
-      this.#quota.limit(dir, options.limits);
-      this.#ids.note(this.locate(id), this.#ids.forNew(options.idMappings, below));
-      if (below === undefined) return this.#ids.giveToRoot(this.locate(id));
-      this.#copyLayer(below, dir, options);
-      this.#ids.adopt(this.locate(id), this.#ids.mappingsOf(below));
-      writeBaseline(this.#baselineOf(id), below.cacheId);
-    } catch (error) {
-      this.#quota.free(dir);
-      removeTreeAt(dir);
-      this.#ids.forget(this.locate(id));
-      throw fromOsError(error, `create layer ${id}`);
-    }
+    this.#trees.make(this.locate(id), below, options);
   }
-
-  /** Turns the bare tree into a whole one; returns where it is. */
-  #sealTree({ staging, changeset, parents }: SealRequest): string {
-    const dir = `${staging}/layer`;
-    const bare = `${staging}/tree`;
-    const [parent] = parents;
-    if (parent === undefined) {
-      renamePath(bare, dir, { replace: "never" });
-      return dir;
-    }
-    makeDirectory(dir, LAYER_MODE);
-    this.#copyLayer(parent, dir);
-    using tree = RootedDir.open(bare);
-    using into = RootedDir.open(dir);
-    mergeChangeset({ changeset, tree, into });
-    return dir;
-  }
-
-  #copyLayer(from: LayerLocation, dir: string, { onEntry = () => {} }: Pick<CreateOptions, "onEntry"> = {}): void {
-    using source = this.openTree(from);
-    using target = RootedDir.open(dir);
-    // Owners that could not be set are not in the tree that is copied.
-    const ownership = this.capabilities.ownership === "self" ? "self" : "archive";
-    copyTree(source, target, { ownership, onEntry });
-  }
-
-  #baselineOf(id: CacheId): string {
-    return `${this.#home}/baselines/${id}`;
-  }
-}
-
-interface MakeOptions extends Pick<CreateOptions, "onEntry" | "idMappings"> {
-  readonly limits: ProjectLimits;
 }
