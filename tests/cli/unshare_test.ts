@@ -6,8 +6,18 @@ import { join } from "node:path";
 import process from "node:process";
 import { describe, it } from "node:test";
 import { EXIT } from "../../src/cli/exit_codes.ts";
-import { OrdinaryUser, WITH_SUBORDINATE_IDS, WITH_USER } from "../support/ordinary_user.ts";
+import { needsPrograms } from "../support/interop.ts";
+import { OrdinaryUser, type Subordinates, WITH_SUBORDINATE_IDS, WITH_USER } from "../support/ordinary_user.ts";
 import { CliStore, spawnCli } from "../support/run_cli.ts";
+
+/** How the map comes about differs, and with it what lies between the terminal and the command. */
+const USERS: readonly Subordinates[] = WITH_SUBORDINATE_IDS.skip === false ? ["none", "65536"] : ["none"];
+
+/** Options of tests that need a terminal. */
+const WITH_TERMINAL = WITH_USER.skip === false ? needsPrograms("script") : WITH_USER;
+
+/** Not one long sleep: a signal that comes while a shell starts a program is heard when that has ended. */
+const FOREVER = "while :; do sleep 0.2; done";
 
 describe("strata unshare", WITH_USER, () => {
   it("hands streams through, and gives the command's exit code", async () => {
@@ -76,6 +86,36 @@ describe("strata unshare", WITH_USER, () => {
   });
 });
 
+describe("strata unshare on a terminal", WITH_TERMINAL, () => {
+  it("gives the command the terminal, and its size and exit code come through", async () => {
+    for (const ids of USERS) {
+      using user = new OrdinaryUser(ids);
+      const script = "test -t 0 && test -t 1 && test -t 2 && stty rows 7 columns 9 && stty size; exit 6";
+      assert.deepEqual(await onTerminal(user, user.strata("unshare", "sh", "-c", script)), {
+        code: 6,
+        said: "7 9\r\n",
+      });
+    }
+  });
+
+  it("ends with 130 when Ctrl-C ends the command", async () => {
+    for (const ids of USERS) {
+      using user = new OrdinaryUser(ids);
+      const command = user.strata("unshare", "sh", "-c", `echo ready; ${FOREVER}`);
+      assert.deepEqual(await onTerminal(user, command, "\x03"), { code: 130, said: "ready\r\n^C" });
+    }
+  });
+
+  it("leaves Ctrl-C to the command, and waits for it", async () => {
+    for (const ids of USERS) {
+      using user = new OrdinaryUser(ids);
+      const script = `trap 'sleep 1; echo done; exit 5' INT; echo ready; ${FOREVER}`;
+      const outcome = await onTerminal(user, user.strata("unshare", "sh", "-c", script), "\x03");
+      assert.deepEqual(outcome, { code: 5, said: "ready\r\n^Cdone\r\n" });
+    }
+  });
+});
+
 describe("strata mount of an ordinary user", WITH_USER, () => {
   it("is refused outside of a namespace, with a hint, where overlays are to be mounted", async () => {
     using user = new OrdinaryUser();
@@ -105,6 +145,25 @@ describe("strata unshare of root", { skip: process.geteuid?.() !== 0 && "needs r
     assert.deepEqual([code, stdout], [6, `${own}${store.path("root")}\n`]);
   });
 });
+
+/** Runs a command on a terminal of its own, where `keys` are pressed as soon as it prints something. */
+async function onTerminal(user: OrdinaryUser, command: readonly string[], keys = ""): Promise<OnTerminal> {
+  // The shell that script(1) starts would take Ctrl-C for its own end, too.
+  const line = `exec ${command.map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(" ")}`;
+  const child = user.spawn(["script", "-qec", line, "/dev/null"], { env: { SHELL: "/bin/sh" } });
+  let said = "";
+  child.stdout?.setEncoding("utf8").on("data", (text: string) => {
+    if (said === "") child.stdin?.write(keys);
+    said += text;
+  });
+  const code = await new Promise<number | null>((resolve) => child.once("close", resolve));
+  return { code, said };
+}
+
+interface OnTerminal {
+  readonly code: number | null;
+  readonly said: string;
+}
 
 function whereIs(program: string): string {
   return spawnSync("sh", ["-c", `command -v ${program}`], { encoding: "utf8" }).stdout.trim();
