@@ -9,7 +9,7 @@
  * @module
  */
 import { spawnSync } from "node:child_process";
-import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -81,6 +81,8 @@ export function run(command: readonly string[], { cwd }: RunOptions): void {
  * `../src/…`; links lead those paths into the installed package.
  */
 export function installChecks(home: string, config: DenoConfig): void {
+  // Some tests run the program as an ordinary user.
+  chmodSync(home, 0o755);
   writeFileSync(join(home, "package.json"), `{ "private": true, "type": "module" }\n`);
   const packages = [TARBALL, `fast-check@${pinnedVersion(config, "fast-check")}`];
   run(["npm", "install", "--no-audit", "--no-fund", "--loglevel=error", ...packages], { cwd: home });
