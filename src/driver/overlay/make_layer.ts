@@ -5,6 +5,8 @@
  * @module
  */
 import { hostShift, type IdMappings } from "../../core/id_map.ts";
+import { fromOsError } from "../../host/errno.ts";
+import { removeTreeAt } from "../../host/files.ts";
 import type { ProjectLimits } from "../../host/quota/quota_structs.ts";
 import type { RootedDir } from "../../host/rooted_dir.ts";
 import type { TreeView } from "../../changeset/tree_view.ts";
@@ -13,6 +15,7 @@ import type { LayerIds } from "../parts/layer_ids.ts";
 import type { LayerLocation } from "../interfaces/layer_sealer.ts";
 import type { LayerQuota } from "../parts/quota.ts";
 import { maskWritable } from "./force_mask.ts";
+import type { LayerNames } from "./layer_names.ts";
 import type { OverlayOptions } from "./options.ts";
 import { randomLinkName } from "./layout.ts";
 import { isCommitted, lowersOn, markCommitted, writeLayerFiles } from "./seal.ts";
@@ -29,6 +32,7 @@ export interface NewLayer {
 
 /** What its home has. */
 export interface LayerHome {
+  readonly names: LayerNames;
   readonly ids: LayerIds;
   readonly quota: LayerQuota;
   readonly options: OverlayOptions;
@@ -38,8 +42,36 @@ export interface LayerHome {
 
 const DIFF_MODE = 0o755;
 
-/** Makes all but the symlink of its short name. The layer below is read-only from then on. */
-export function makeLayer(home: LayerHome, { location, below, limits, idMappings }: NewLayer): void {
+/** Makes the layers of one home. */
+export class LayerMaker {
+  readonly #home: LayerHome;
+
+  constructor(home: LayerHome) {
+    this.#home = home;
+  }
+
+  /** Nothing is left of a layer that fails. The one below is read-only from then on. */
+  make(layer: NewLayer): void {
+    const { cacheId } = layer.location;
+    try {
+      makeLayer(this.#home, layer);
+      this.#home.names.link(cacheId);
+    } catch (error) {
+      this.discard(layer.location);
+      throw fromOsError(error, `create layer ${cacheId}`);
+    }
+  }
+
+  /** Removes a layer that was not completed. */
+  discard({ cacheId, dir }: LayerLocation): void {
+    this.#home.quota.free(dir);
+    this.#home.names.unlink(cacheId);
+    removeTreeAt(dir);
+  }
+}
+
+/** Makes all but the symlink of its short name. */
+function makeLayer(home: LayerHome, { location, below, limits, idMappings }: NewLayer): void {
   const { dir } = location;
   const whenMade = () => home.quota.limit(dir, limits);
   writeLayerFiles(dir, { lowers: lowersOn(below), link: randomLinkName(), whenMade });

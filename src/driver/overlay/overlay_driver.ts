@@ -8,9 +8,8 @@ import type { IdMappings } from "../../core/id_map.ts";
 import type { CacheId } from "../../core/ids.ts";
 import { syncDir } from "../../host/durable.ts";
 import { fromOsError } from "../../host/errno.ts";
-import { ensureDir, exchangePaths, pathExists, realPath, removeTreeAt, renamePath } from "../../host/files.ts";
+import { ensureDir, pathExists, realPath } from "../../host/files.ts";
 import { fileSystemOf } from "../../host/fs_info.ts";
-import { mayMount } from "../../host/namespaces/mount_right.ts";
 import type { RootedDir } from "../../host/rooted_dir.ts";
 import type { Change } from "../../changeset/change.ts";
 import type { LayerDir } from "../../changeset/mapped_dir.ts";
@@ -36,24 +35,23 @@ import type {
 } from "../interfaces/proto_driver.ts";
 import { findLayers } from "../parts/layer_directory.ts";
 import { unmountBelow } from "../parts/mounting.ts";
-import { ownershipHere } from "../parts/ownership.ts";
 import { LayerQuota, parseLimits, UNLIMITED } from "../parts/quota.ts";
 import { naiveDiffDriver } from "../naive/naive_diff.ts";
 import { attempt, refuseStorageOptions, removeTree, requireAbsent, requireLayer } from "../parts/requests.ts";
+import { overlayCapabilities } from "./capabilities.ts";
 import { OverlayFiles } from "./diff_files.ts";
 import { remapLayer } from "./remap.ts";
 import { copyDiff } from "./template.ts";
-import { findDebris, findFaults, findLinkTo, findNeeded } from "./check.ts";
-import { findLinkName, LINKS, randomLinkName, readLowers, resolveLowers } from "./layout.ts";
+import { findDebris, findFaults, findNeeded } from "./check.ts";
+import { LINKS, readLowers, resolveLowers } from "./layout.ts";
 import { openDiff } from "./layer_form.ts";
-import { PROGRAM_LIMITS } from "./mount_program.ts";
 import { LayerNames } from "./layer_names.ts";
-import { makeLayer, type NewLayer } from "./make_layer.ts";
+import { LayerMaker, type NewLayer } from "./make_layer.ts";
 import { OverlayMounts } from "./mounts.ts";
 import { NativeDiffs } from "./native_diffs.ts";
-import { LOWERS_MAX, type OverlayOptions, parseOverlayOptions } from "./options.ts";
+import { type OverlayOptions, parseOverlayOptions } from "./options.ts";
 import { optionsInstead, probeWith, traitRows } from "./probe.ts";
-import { lowersOn, sealOverlay, writeLinkName, writeLowers } from "./seal.ts";
+import { OverlaySealer } from "./sealer.ts";
 import { currentMarks, type MarkSpace, overlayDialect } from "./whiteouts.ts";
 
 /** A layer's own note of the ids under which it is kept, in its directory. */
@@ -79,6 +77,8 @@ export class OverlayDriver implements Driver {
   readonly #diffs: DiffDriver;
   readonly #mounts: OverlayMounts;
   readonly #quota: LayerQuota;
+  readonly #maker: LayerMaker;
+  readonly #sealer: OverlaySealer;
   readonly #marks: MarkSpace = currentMarks();
   readonly #dialect: WhiteoutDialect = overlayDialect(this.#marks);
 
@@ -105,21 +105,25 @@ export class OverlayDriver implements Driver {
     this.#names = new LayerNames(this.#home);
     this.#mounts = new OverlayMounts(this.#home, this.#ids, options);
     this.#quota = new LayerQuota({ home: this.#home, layers: this.#home });
+    const home = {
+      home: this.#home,
+      names: this.#names,
+      ids: this.#ids,
+      quota: this.#quota,
+      options,
+      marks: this.#marks,
+      openTree: (location: LayerLocation) => this.openTree(location),
+      view: (stack: readonly LayerLocation[]) => this.view(stack),
+    };
+    this.#maker = new LayerMaker(home);
+    this.#sealer = new OverlaySealer(home);
     this.#diffs = options.diffs === "naive" ? naiveDiffDriver(this) : new NativeDiffs(this, {
       marks: this.#marks,
       mounter: options.mountProgram === undefined && options.forceMask === undefined ? "kernel" : "program",
       flush: (id) => this.#mounts.flush(this.locate(id)),
     });
     this.#quota.require(options.limits ?? UNLIMITED);
-    this.capabilities = {
-      mounts: mayMount() ? "yes" : "no",
-      readOnlyMounts: "enforced",
-      lowersMax: LOWERS_MAX,
-      ownership: options.forceMask === undefined ? ownershipHere(options.chownErrors) : "recorded",
-      reflink: "no",
-      reproducesExactDiffs: "no",
-      ...(options.mountProgram === undefined ? {} : PROGRAM_LIMITS),
-    };
+    this.capabilities = overlayCapabilities(options);
   }
 
   locate(id: CacheId): LayerLocation {
@@ -136,42 +140,19 @@ export class OverlayDriver implements Driver {
   }
 
   seal(request: SealRequest): SealedLayer {
-    return attempt(
-      `seal layer ${request.cacheId}`,
-      () => {
-        const sealed = sealOverlay(request, {
-          view: (stack) => this.view(stack),
-          link: this.#names.nameFor(request),
-          marks: this.#marks,
-          forceMask: this.#options.forceMask,
-        });
-        this.#ids.admit(sealed, sealed.dir);
-        return sealed;
-      },
-    );
+    return this.#sealer.seal(request);
   }
 
   rebase(sealed: SealedLayer, parents: readonly LayerLocation[]): void {
-    writeLowers(sealed.dir, lowersOn(parents));
+    this.#sealer.rebase(sealed, parents);
   }
 
   publish(sealed: SealedLayer): void {
-    const { dir } = this.locate(sealed.cacheId);
-    requireAbsent(this.locate(sealed.cacheId));
-    // The name comes second: what a crash leaves between the two goes with the directory, which no record names.
-    attempt(`publish layer ${sealed.cacheId}`, () => {
-      renamePath(sealed.dir, dir, { replace: "never" });
-      this.#names.link(sealed.cacheId);
-    });
+    this.#sealer.publish(sealed);
   }
 
   replace(sealed: SealedLayer): void {
-    const { dir } = this.locate(sealed.cacheId);
-    attempt(`replace layer ${sealed.cacheId}`, () => {
-      if (pathExists(dir)) exchangePaths(sealed.dir, dir);
-      else renamePath(sealed.dir, dir, { replace: "never" });
-      this.#names.link(sealed.cacheId);
-    });
+    this.#sealer.replace(sealed);
   }
 
   syncHome(): void {
@@ -203,7 +184,7 @@ export class OverlayDriver implements Driver {
   /** The parent becomes read-only; the new layer does when it is a parent itself. */
   create(id: CacheId, parent: CacheId | undefined, options: CreateOptions = {}): void {
     refuseStorageOptions(options);
-    this.#make(id, { parent, limits: UNLIMITED, idMappings: options.idMappings });
+    this.#make(id, parent, { limits: UNLIMITED, idMappings: options.idMappings });
   }
 
   createFromTemplate(id: CacheId, { template, parent, access, ...rest }: TemplateOptions): void {
@@ -218,14 +199,14 @@ export class OverlayDriver implements Driver {
       copyDiff(from.dir, this.locate(id).dir, options);
       this.#ids.adopt(this.locate(id), kept.mappings);
     } catch (error) {
-      this.#discard(id);
+      this.#maker.discard(this.locate(id));
       throw fromOsError(error, `copy layer ${template}`);
     }
   }
 
   createReadWrite(id: CacheId, parent: CacheId | undefined, options: CreateOptions = {}): void {
     const limits = parseLimits(options.storageOptions ?? {}, this.#options.limits ?? UNLIMITED);
-    this.#make(id, { parent, limits, idMappings: options.idMappings });
+    this.#make(id, parent, { limits, idMappings: options.idMappings });
   }
 
   treeOf(id: CacheId, access: "writable" | "read-only"): LayerTree {
@@ -305,13 +286,7 @@ export class OverlayDriver implements Driver {
   }
 
   mend(id: CacheId, parents: readonly LayerLocation[]): void {
-    attempt(`mend layer ${id}`, () => {
-      const { dir } = this.locate(id);
-      if (findLinkName(dir) === undefined) writeLinkName(dir, findLinkTo(this.#home, id) ?? randomLinkName());
-      this.#names.link(id);
-      const lowers = lowersOn(parents);
-      if (lowers.length > 0) writeLowers(dir, lowers);
-    });
+    this.#sealer.mend(id, parents);
   }
 
   readWriteDiskUsage(id: CacheId): DiskUsage {
@@ -347,33 +322,9 @@ export class OverlayDriver implements Driver {
     await this.#mounts.putAll();
   }
 
-  #make(
-    id: CacheId,
-    { parent, ...options }: Omit<NewLayer, "location" | "below"> & { parent: CacheId | undefined },
-  ): void {
-    const location = this.locate(id);
-    requireAbsent(location);
-    const below = this.#stackOf(parent);
-    const home = {
-      ids: this.#ids,
-      quota: this.#quota,
-      options: this.#options,
-      openTree: (location: LayerLocation) => this.openTree(location),
-      view: (stack: readonly LayerLocation[]) => this.view(stack),
-    };
-    try {
-      makeLayer(home, { ...options, location, below });
-      this.#names.link(id);
-    } catch (error) {
-      this.#discard(id);
-      throw fromOsError(error, `create layer ${id}`);
-    }
-  }
-
-  #discard(id: CacheId): void {
-    this.#quota.free(this.locate(id).dir);
-    this.#names.unlink(id);
-    removeTreeAt(this.locate(id).dir);
+  #make(id: CacheId, parent: CacheId | undefined, options: Pick<NewLayer, "limits" | "idMappings">): void {
+    requireAbsent(this.locate(id));
+    this.#maker.make({ ...options, location: this.locate(id), below: this.#stackOf(parent) });
   }
 
   /** A layer with all below it, top first; nothing for no layer. */
