@@ -39,6 +39,8 @@ export const PROGRAM_LIMITS = { removableNameBytesMax: 251, holes: "filled" } as
 const FUSE_DEVICE = "/dev/fuse";
 const FALLBACK = "fuse-overlayfs";
 const TIMEOUT_MS = 60_000;
+/** From the program's end to its mount. fuse-overlayfs mounts before it goes into the background. */
+const SHOW_MS = 5_000;
 const POLL_MS = 10;
 /** What libfuse says of every mount option that it leaves to the program; it means nothing. */
 const NOISE = /^unknown argument ignored: lazytime\n?/;
@@ -80,9 +82,9 @@ export function requireUnsplit(home: string): void {
  */
 export async function mountByProgram(request: ProgramMount): Promise<void> {
   const path = `${request.cwd}/${request.target}`;
-  const deadline = Date.now() + (request.timeoutMs ?? TIMEOUT_MS);
   try {
     const said = await runProgram(request, path);
+    const deadline = Date.now() + Math.min(request.timeoutMs ?? TIMEOUT_MS, SHOW_MS);
     while (mountAt(path) === undefined) {
       request.signal?.throwIfAborted();
       if (Date.now() > deadline) throw refused(path, request, `it ended, but mounted nothing${said}`);

@@ -249,7 +249,7 @@ function isServed({ fsType, mountPoint }: MountPoint): boolean {
   try {
     return statPath(mountPoint) !== undefined;
   } catch (error) {
-    if (isOsError(error, "ENOTCONN")) return false;
+    if (isOsError(error, "ENOTCONN", "ECONNABORTED")) return false;
     throw error;
   }
 }
