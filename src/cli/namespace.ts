@@ -10,9 +10,6 @@ import { EnvironmentError } from "./errors.ts";
 import type { Invocation } from "./invocation.ts";
 import { loadStrata } from "./strata.ts";
 
-/** Set inside by `runInUserNamespace`, so that nothing enters a namespace twice. */
-const MARK = "STRATA_USER_NAMESPACE";
-
 /**
  * The command in a namespace, when it needs one and is not in one.
  * @throws {EnvironmentError} for a command whose effect would end with the namespace
@@ -24,7 +21,7 @@ export async function enterNamespace(
 ): Promise<Handover | undefined> {
   const { io, globals } = invocation;
   const need = spec.namespace ?? "any";
-  if (need === "none" || io.program === undefined || io.env[MARK] !== undefined) return undefined;
+  if (need === "none" || io.program === undefined) return undefined;
   const { needsUserNamespace } = await loadStrata();
   const { root, driver } = globals;
   const store = { ...(root === undefined ? {} : { root }), ...(driver === undefined ? {} : { driver }) };

@@ -6,6 +6,7 @@
  */
 import { overlayRefusal } from "../driver/overlay/namespace_trial.ts";
 import { priorDriver } from "../driver/registry.ts";
+import { namespaceMaker } from "../host/namespaces/user_namespace.ts";
 import { effectiveUser } from "../host/process.ts";
 import { defaultRoot, type OpenOptions } from "./open.ts";
 
@@ -18,7 +19,8 @@ export async function needsUserNamespace(
   options: Pick<OpenOptions, "root" | "driver">,
   environment: Readonly<Record<string, string | undefined>> = process.env,
 ): Promise<"yes" | "no"> {
-  if (effectiveUser() === 0) return "no";
+  // The variable alone proves nothing: it may have come along from elsewhere.
+  if (effectiveUser() === 0 || namespaceMaker(environment) !== undefined) return "no";
   const root = options.root ?? defaultRoot(environment);
   const driver = options.driver ?? priorDriver(root);
   if (driver !== undefined) return driver === "vfs" ? "no" : "yes";

@@ -57,6 +57,12 @@ describe("strata unshare", WITH_USER, () => {
     assert.deepEqual([code, said.split("\n").slice(1)], [4, ["caught", ""]]);
   });
 
+  it("is entered by commands also where the environment speaks of a namespace that they are not in", async () => {
+    using user = new OrdinaryUser();
+    const command = user.strata("--driver", "overlay2", "layers", "--quiet");
+    assert.equal(await user.ok(command, { env: { STRATA_USER_NAMESPACE: "1-1" } }), "");
+  });
+
   it("says which switch is off, and how to set it", WITH_SUBORDINATE_IDS, async () => {
     using user = new OrdinaryUser("65536");
     const inner = ["setpriv", "--reuid=5", "--", ...user.strata("unshare", "true")];
