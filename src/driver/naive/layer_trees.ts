@@ -5,14 +5,23 @@
  *
  * @module
  */
+import { hasCode, StrataError } from "../../core/errors.ts";
+import { inodeKey } from "../../core/file_stat.ts";
 import type { CacheId } from "../../core/ids.ts";
 import { containerShift, IDENTITY, type IdMappings, isIdentity } from "../../core/id_map.ts";
 import { MappedDir } from "../../changeset/mapped_dir.ts";
 import { PlainView } from "../../changeset/plain_view.ts";
+import { ROOT } from "../../core/layer_path.ts";
+import { hasErrno } from "../../host/errno.ts";
+import { statPath } from "../../host/files.ts";
 import { RootedDir } from "../../host/rooted_dir.ts";
 import type { LayerIdMapUpdater } from "../interfaces/layer_id_maps.ts";
-import type { GetOptions, ProtoDriver } from "../interfaces/proto_driver.ts";
+import type { GetOptions, LayerTree, ProtoDriver } from "../interfaces/proto_driver.ts";
+import { isMounted } from "../parts/checker.ts";
 import { RefCounter } from "../parts/ref_counter.ts";
+
+/** How often a tree is mounted again that others have unmounted before it could be opened. */
+const TRIES_MAX = 10;
 
 /** How a tree is opened. */
 export interface OpenTreeOptions {
@@ -42,12 +51,20 @@ export class LayerTrees {
    */
   async open(id: CacheId, options: OpenTreeOptions): Promise<LayerView> {
     const idMappings = await this.#proto.idMappingsOf?.(id) ?? this.#proto.spec.idMappings ?? IDENTITY;
-    const { path, release } = await this.#get(id, options);
-    try {
-      return new LayerView(RootedDir.open(path), { idMappings, release });
-    } catch (error) {
+    for (let tries = 1;; tries++) {
+      const { path, kind, release } = await this.#get(id, options);
+      try {
+        const root = RootedDir.open(path);
+        if (kind === "directory" || isMountedRoot(root)) return new LayerView(root, { idMappings, release });
+        root.close();
+        if (tries === TRIES_MAX) throw unmounted(path);
+      } catch (error) {
+        await release();
+        // A thread or process that looked at the layer, too, may have unmounted it before it was opened here.
+        if (tries === TRIES_MAX || !hasErrno(error, "ENOENT", "ENOTCONN")) throw error;
+        continue;
+      }
       await release();
-      throw error;
     }
   }
 
@@ -57,20 +74,41 @@ export class LayerTrees {
       ...(mountLabel === undefined ? {} : { mountLabel }),
     };
     const { path, kind } = this.#proto.treeOf(id, access);
-    if (kind === "directory") return { path: await this.#proto.get(id, options), release: () => this.#proto.put(id) };
+    if (kind === "directory") {
+      return { path: await this.#proto.get(id, options), kind, release: () => this.#proto.put(id) };
+    }
     const get = async (): Promise<void> => void await this.#proto.get(id, options);
     await this.#mounts.get(path, { whenFirst: get });
-    const put = (): Promise<void> => this.#proto.put(id);
-    return {
-      path,
-      // Who used it before may have unmounted it meanwhile; the handle still works.
-      release: async () => void (this.#mounts.count(path) > 0 && await this.#mounts.put(path, { whenLast: put })),
-    };
+    return { path, kind, release: () => this.#put(path, () => this.#proto.put(id)) };
   }
+
+  /** Others may have unmounted it meanwhile; a handle of what was mounted still works. */
+  async #put(path: string, whenLast: () => Promise<void>): Promise<void> {
+    try {
+      await this.#mounts.put(path, { whenLast });
+    } catch (error) {
+      if (!hasCode(error, "NOT_FOUND")) throw error;
+    }
+  }
+}
+
+/** Whether a handle leads to what is mounted at its path now, and not to the directory below. */
+function isMountedRoot(root: RootedDir): boolean {
+  const [own, there] = [root.stat(ROOT), statPath(root.path)];
+  return own !== undefined && there !== undefined && inodeKey(own) === inodeKey(there) && isMounted(root.path);
+}
+
+function unmounted(path: string): StrataError<"IN_USE"> {
+  return new StrataError("IN_USE", `Cannot look at "${path}": others unmount it again and again; wait for them`, {
+    kind: "mount",
+    name: path,
+    usedBy: [],
+  });
 }
 
 interface Held {
   readonly path: string;
+  readonly kind: LayerTree["kind"];
   readonly release: () => Promise<void>;
 }
 

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { StrataError } from "../../core/errors.ts";
 import type { Timespec } from "../../core/file_stat.ts";
 import type { CacheId } from "../../core/ids.ts";
 import type { LayerPath } from "../../core/layer_path.ts";
@@ -69,8 +70,10 @@ export class NativeDiffs implements DiffDriver {
     const { marks, mounter } = this.#options;
     const stack = this.#stackOf(id);
     // fuse-overlayfs 1.10 loses owners in layers whose attributes tell them; those are written as sealing writes them.
-    const isProgrammed = mounter === "program" && this.#driver.capabilities.ownership !== "recorded";
-    if (isProgrammed || !isBlankOn(stack, parent)) {
+    const isRecorded = this.#driver.capabilities.ownership === "recorded";
+    const isBlank = isBlankOn(stack, parent);
+    if (isRecorded && !isBlank) throw ownersLost(id);
+    if ((mounter === "program" && !isRecorded) || !isBlank) {
       return await naiveDiffDriver(this.#driver).applyDiff(id, parent, diff, options);
     }
     const idMappings = this.#driver.idMappingsOf(id);
@@ -80,4 +83,13 @@ export class NativeDiffs implements DiffDriver {
   #stackOf(id: CacheId): OverlayStack {
     return [requireLayer(this.#driver.locate(id)), ...this.#driver.parentsOf(id)];
   }
+}
+
+function ownersLost(id: CacheId): StrataError<"NOT_SUPPORTED"> {
+  return new StrataError(
+    "NOT_SUPPORTED",
+    `Cannot apply a diff to layer ${id}: with "overlay2.force_mask" that takes a layer without files of its own, since ` +
+      "mount programs forget the owners; use a fresh layer",
+    { feature: "apply with force_mask" },
+  );
 }
