@@ -5,10 +5,12 @@
  * @module
  */
 import { tmpdir } from "node:os";
+import type { Driver } from "../../src/driver/driver.ts";
 import { completeDriver } from "../../src/driver/naive/complete_driver.ts";
 import { probeOverlay } from "../../src/driver/overlay/probe.ts";
 import type { ProtoDriver } from "../../src/driver/interfaces/proto_driver.ts";
 import { openDriver } from "../../src/driver/registry.ts";
+import { partsOf } from "../support/driver_parts.ts";
 import { isLight, runSuite, type Setup } from "./scratch_driver.ts";
 
 runSuite(naive("vfs"), undefined);
@@ -25,24 +27,7 @@ function naive(driver: string): Setup {
   };
 }
 
-function protoOf(driver: ProtoDriver): ProtoDriver {
-  return {
-    spec: driver.spec,
-    // A layer made through `create` can be written to where `get` gives it, unless another lies on it.
-    capabilities: { ...driver.capabilities, readOnlyMounts: "trusted" },
-    create: (id, parent, options) => driver.create(id, parent, options),
-    createReadWrite: (id, parent, options) => driver.createReadWrite(id, parent, options),
-    createFromTemplate: (id, options) => driver.createFromTemplate(id, options),
-    remove: (id) => driver.remove(id),
-    treeOf: (id, access) => driver.treeOf(id, access),
-    get: (id, options) => driver.get(id, options),
-    put: (id) => driver.put(id),
-    exists: (id) => driver.exists(id),
-    list: () => driver.list(),
-    status: () => driver.status(),
-    metadata: (id) => driver.metadata(id),
-    readWriteDiskUsage: (id) => driver.readWriteDiskUsage(id),
-    cleanup: () => driver.cleanup(),
-    additionalImageStores: () => driver.additionalImageStores(),
-  };
+/** A layer made through `create` can be written to where `get` gives it, unless another lies on it. */
+function protoOf(driver: Driver): ProtoDriver {
+  return partsOf(driver, { capabilities: { ...driver.capabilities, readOnlyMounts: "trusted" } });
 }

@@ -39,6 +39,7 @@ import { type ShownLayer, ShownLayers } from "./shown_layers.ts";
 const MERGED_MODE = 0o700;
 /** The option that leaves syncing out. Only writable mounts have it. */
 const VOLATILE = "volatile";
+const WORK = "work";
 
 /** What is to be mounted, and how. */
 interface MountedLayer {
@@ -240,7 +241,8 @@ export class OverlayMounts {
  * the machine as well as of an ordinary end, and whoever asked for a volatile mount has accepted both.
  */
 function forgetVolatile(dir: string): void {
-  removeTreeAt(`${dir}/work/work/incompat/volatile`);
+  // The kernel makes a directory of the same name in the one that it is given.
+  removeTreeAt([dir, WORK, WORK, "incompat", VOLATILE].join("/"));
 }
 
 /** Whether a mount shows a tree. That of a mount program that was killed stays, and every call there fails. */
