@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { overlayRefusal } from "../driver/overlay/namespace_trial.ts";
+import { overlayRefusal } from "../driver/overlay/mounting/namespace_trial.ts";
 import { priorDriver } from "../driver/registry.ts";
 import { namespaceMaker } from "../host/namespaces/user_namespace.ts";
 import { effectiveUser } from "../host/process.ts";

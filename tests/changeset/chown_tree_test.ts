@@ -8,7 +8,7 @@ import { type ChownRequest, chownTreeByMaps } from "../../src/changeset/chown_tr
 import { hasCode } from "../../src/core/errors.ts";
 import { IDENTITY, type IdMappings, parseIdMap } from "../../src/core/id_map.ts";
 import { type LayerPath, ROOT } from "../../src/core/layer_path.ts";
-import { probeOverlay } from "../../src/driver/overlay/probe.ts";
+import { probeOverlay } from "../../src/driver/overlay/mounting/probe.ts";
 import { RootedDir } from "../../src/host/rooted_dir.ts";
 import { at, atBytes, bytes, IS_ROOT, scratch } from "../host/scratch.ts";
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { tmpdir } from "node:os";
-import { findMountProgram } from "../../src/driver/overlay/mount_program.ts";
-import { probeOverlay } from "../../src/driver/overlay/probe.ts";
+import { findMountProgram } from "../../src/driver/overlay/mounting/mount_program.ts";
+import { probeOverlay } from "../../src/driver/overlay/mounting/probe.ts";
 import { unlessMissing } from "../support/interop.ts";
 import { isQuick, runSuite } from "./scratch_driver.ts";
 

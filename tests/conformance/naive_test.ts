@@ -7,7 +7,7 @@
 import { tmpdir } from "node:os";
 import type { Driver } from "../../src/driver/driver.ts";
 import { completeDriver } from "../../src/driver/naive/complete_driver.ts";
-import { probeOverlay } from "../../src/driver/overlay/probe.ts";
+import { probeOverlay } from "../../src/driver/overlay/mounting/probe.ts";
 import type { ProtoDriver } from "../../src/driver/interfaces/proto_driver.ts";
 import { openDriver } from "../../src/driver/registry.ts";
 import { partsOf } from "../support/driver_parts.ts";

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { tmpdir } from "node:os";
-import { probeOverlay } from "../../src/driver/overlay/probe.ts";
+import { probeOverlay } from "../../src/driver/overlay/mounting/probe.ts";
 import { MEMORY, whyNoTmpfs } from "../support/memory_file_system.ts";
 import { isHeavy, isLight, isQuick, runSuite } from "./scratch_driver.ts";
 

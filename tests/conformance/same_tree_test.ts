@@ -6,7 +6,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { hasCode } from "../../src/core/errors.ts";
 import type { LayerLocation } from "../../src/driver/interfaces/layer_sealer.ts";
-import { probeOverlay } from "../../src/driver/overlay/probe.ts";
+import { probeOverlay } from "../../src/driver/overlay/mounting/probe.ts";
 import { listingAt, topId, withWritable } from "../../src/testing/driver_cases/case.ts";
 import type { DriverContext } from "../../src/testing/driver_suite.ts";
 import {

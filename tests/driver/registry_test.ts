@@ -14,7 +14,7 @@ import {
   parseDriverOptions,
   registerDriver,
 } from "../../src/driver/registry.ts";
-import { probeOverlay } from "../../src/driver/overlay/probe.ts";
+import { probeOverlay } from "../../src/driver/overlay/mounting/probe.ts";
 import { VFS_FACTORY } from "../../src/driver/vfs/vfs_driver.ts";
 
 describe("chooseDriver()", () => {

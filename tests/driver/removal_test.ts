@@ -9,7 +9,7 @@ import { randomCacheId } from "../../src/core/ids.ts";
 import type { Driver } from "../../src/driver/driver.ts";
 import { openDriver } from "../../src/driver/registry.ts";
 import { removeTree } from "../../src/driver/parts/requests.ts";
-import { probeOverlay } from "../../src/driver/overlay/probe.ts";
+import { probeOverlay } from "../../src/driver/overlay/mounting/probe.ts";
 import { runCommand } from "../../src/host/command.ts";
 import { mountAt, mountsBelow } from "../../src/host/mount_table.ts";
 import { IS_ROOT, scratch } from "../host/scratch.ts";

@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { tmpdir } from "node:os";
 import { describe, it } from "node:test";
-import { findMountProgram } from "../../src/driver/overlay/mount_program.ts";
-import { probeOverlay } from "../../src/driver/overlay/probe.ts";
+import { findMountProgram } from "../../src/driver/overlay/mounting/mount_program.ts";
+import { probeOverlay } from "../../src/driver/overlay/mounting/probe.ts";
 import { RootedDir } from "../../src/host/rooted_dir.ts";
 import { at, put } from "../../src/testing/driver_cases/case.ts";
 import { device, dir, fifo, file, hardlink, layerTar, symlink, whiteout } from "../../src/testing/layer_builder.ts";

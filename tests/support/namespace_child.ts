@@ -10,7 +10,7 @@ import process from "node:process";
 import { toText } from "../../src/core/bytes.ts";
 import { randomCacheId } from "../../src/core/ids.ts";
 import { openDriver } from "../../src/driver/registry.ts";
-import { probeOverlay } from "../../src/driver/overlay/probe.ts";
+import { probeOverlay } from "../../src/driver/overlay/mounting/probe.ts";
 import { ensureDir } from "../../src/host/files.ts";
 import { mountAt } from "../../src/host/mount_table.ts";
 import { RootedDir } from "../../src/host/rooted_dir.ts";

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { tmpdir } from "node:os";
 import { test } from "node:test";
-import { probeOverlay } from "../../src/driver/overlay/probe.ts";
+import { probeOverlay } from "../../src/driver/overlay/mounting/probe.ts";
 import { driverCases } from "../../src/testing/driver_suite.ts";
 import { withScratchDriver } from "../conformance/scratch_driver.ts";
 import { brokenDrivers } from "./broken_drivers.ts";

@@ -37,7 +37,7 @@ export interface OverlayDiffRequest {
 export type OverlayStack = readonly [LayerLocation, ...LayerLocation[]];
 
 /** What the driver is asked for. */
-export interface OverlayHome {
+export interface DiffTarget {
   readonly spec: DriverSpec;
   readonly capabilities: DriverCapabilities;
   view(stack: readonly LayerLocation[]): TreeView;
@@ -54,7 +54,7 @@ export function isBlankOn([{ dir }, below]: OverlayStack, parent: CacheId | unde
  * @throws {StrataError} as unpacking does
  */
 export async function applyOverlayDiff(
-  driver: OverlayHome,
+  driver: DiffTarget,
   { stack: [own, ...lowers], marks, ...request }: OverlayDiffRequest,
 ): Promise<number> {
   const { spec: { home, options }, capabilities: { ownership } } = driver;

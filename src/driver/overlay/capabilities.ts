@@ -7,8 +7,9 @@
 import { mayMount } from "../../host/namespaces/mount_right.ts";
 import type { DriverCapabilities } from "../interfaces/driver_spec.ts";
 import { ownershipHere } from "../parts/ownership.ts";
-import { PROGRAM_LIMITS } from "./mount_program.ts";
-import { LOWERS_MAX, type OverlayOptions } from "./options.ts";
+import { PROGRAM_LIMITS } from "./mounting/mount_program.ts";
+import { LOWERS_MAX } from "./mounting/mount_data.ts";
+import type { OverlayOptions } from "./options.ts";
 
 /** Nothing is tried: the kernel's part is told by `probe`. */
 export function overlayCapabilities(options: OverlayOptions): DriverCapabilities {

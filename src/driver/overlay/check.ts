@@ -21,9 +21,9 @@ import {
   readLinksBelow,
   readLowers,
 } from "./layout.ts";
-import { MAPPED_PREFIX } from "./mapped_home.ts";
-import { PROBE_PREFIX } from "./probe.ts";
-import { SHORT_NAMES_PREFIX } from "./short_names.ts";
+import { MAPPED_PREFIX } from "./mounting/mapped_home.ts";
+import { PROBE_PREFIX } from "./mounting/probe.ts";
+import { SHORT_NAMES_PREFIX } from "./mounting/short_names.ts";
 
 /** Directories of a home that are there for a moment. */
 const PASSING = [

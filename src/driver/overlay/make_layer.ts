@@ -8,15 +8,10 @@ import { hostShift, type IdMappings } from "../../core/id_map.ts";
 import { fromOsError } from "../../host/errno.ts";
 import { removeTreeAt } from "../../host/files.ts";
 import type { ProjectLimits } from "../../host/quota/quota_structs.ts";
-import type { RootedDir } from "../../host/rooted_dir.ts";
-import type { TreeView } from "../../changeset/tree_view.ts";
 import { copyRootMetadata, makeDirectory } from "../parts/layer_directory.ts";
-import type { LayerIds } from "../parts/layer_ids.ts";
 import type { LayerLocation } from "../interfaces/layer_sealer.ts";
-import type { LayerQuota } from "../parts/quota.ts";
 import { maskWritable } from "./force_mask.ts";
-import type { LayerNames } from "./layer_names.ts";
-import type { OverlayOptions } from "./options.ts";
+import type { OverlayHome } from "./home.ts";
 import { randomLinkName } from "./layout.ts";
 import { isCommitted, lowersOn, markCommitted, writeLayerFiles } from "./seal.ts";
 
@@ -30,23 +25,13 @@ export interface NewLayer {
   readonly idMappings: IdMappings | undefined;
 }
 
-/** What its home has. */
-export interface LayerHome {
-  readonly names: LayerNames;
-  readonly ids: LayerIds;
-  readonly quota: LayerQuota;
-  readonly options: OverlayOptions;
-  openTree(location: LayerLocation): RootedDir;
-  view(stack: readonly LayerLocation[]): TreeView;
-}
-
 const DIFF_MODE = 0o755;
 
 /** Makes the layers of one home. */
 export class LayerMaker {
-  readonly #home: LayerHome;
+  readonly #home: OverlayHome;
 
-  constructor(home: LayerHome) {
+  constructor(home: OverlayHome) {
     this.#home = home;
   }
 
@@ -71,7 +56,7 @@ export class LayerMaker {
 }
 
 /** Makes all but the symlink of its short name. */
-function makeLayer(home: LayerHome, { location, below, limits, idMappings }: NewLayer): void {
+function makeLayer(home: OverlayHome, { location, below, limits, idMappings }: NewLayer): void {
   const { dir } = location;
   const whenMade = () => home.quota.limit(dir, limits);
   writeLayerFiles(dir, { lowers: lowersOn(below), link: randomLinkName(), whenMade });
@@ -85,7 +70,7 @@ function makeLayer(home: LayerHome, { location, below, limits, idMappings }: New
 }
 
 /** Overlayfs shows the upper's root directory as the merged root, so it must look like the one below. */
-function inheritRoot(home: LayerHome, location: LayerLocation, below: readonly LayerLocation[]): void {
+function inheritRoot(home: OverlayHome, location: LayerLocation, below: readonly LayerLocation[]): void {
   using tree = home.openTree(location);
   using view = home.view(below);
   copyRootMetadata(view, tree, { shift: hostShift(home.ids.mappingsOf(location)) });

@@ -6,21 +6,18 @@
  */
 import type { IdMappings } from "../../core/id_map.ts";
 import type { CacheId } from "../../core/ids.ts";
-import { syncDir } from "../../host/durable.ts";
 import { fromOsError } from "../../host/errno.ts";
-import { ensureDir, pathExists, realPath } from "../../host/files.ts";
+import { pathExists } from "../../host/files.ts";
 import { fileSystemOf } from "../../host/fs_info.ts";
 import type { RootedDir } from "../../host/rooted_dir.ts";
 import type { Change } from "../../changeset/change.ts";
-import type { LayerDir } from "../../changeset/mapped_dir.ts";
-import { StackedView, type WhiteoutDialect } from "../../changeset/stacked_view.ts";
 import type { TreeView } from "../../changeset/tree_view.ts";
 import type { ApplyOptions, Diff, DiffDriver, DiffGetter, DiffOptions } from "../interfaces/diff_driver.ts";
 import { directoryUsage } from "../parts/directory_size.ts";
 import type { Driver } from "../driver.ts";
 import type { DriverCapabilities, DriverSpec } from "../interfaces/driver_spec.ts";
 import type { UpdateIdMapOptions } from "../interfaces/layer_id_maps.ts";
-import { LayerIds } from "../parts/layer_ids.ts";
+import type { LayerIds } from "../parts/layer_ids.ts";
 import type { LayerLocation, SealedLayer, SealRequest } from "../interfaces/layer_sealer.ts";
 import type { Debris, LayerFault } from "../interfaces/layer_upkeep.ts";
 import type {
@@ -35,7 +32,7 @@ import type {
 } from "../interfaces/proto_driver.ts";
 import { findLayers } from "../parts/layer_directory.ts";
 import { unmountBelow } from "../parts/mounting.ts";
-import { LayerQuota, parseLimits, UNLIMITED } from "../parts/quota.ts";
+import { type LayerQuota, parseLimits, UNLIMITED } from "../parts/quota.ts";
 import { naiveDiffDriver } from "../naive/naive_diff.ts";
 import { attempt, refuseStorageOptions, removeTree, requireAbsent, requireLayer } from "../parts/requests.ts";
 import { overlayCapabilities } from "./capabilities.ts";
@@ -43,21 +40,12 @@ import { OverlayFiles } from "./diff_files.ts";
 import { remapLayer } from "./remap.ts";
 import { copyDiff } from "./template.ts";
 import { findDebris, findFaults, findNeeded } from "./check.ts";
-import { LINKS, readLowers, resolveLowers } from "./layout.ts";
-import { openDiff } from "./layer_form.ts";
-import { LayerNames } from "./layer_names.ts";
+import { OverlayHome } from "./home.ts";
 import { LayerMaker, type NewLayer } from "./make_layer.ts";
-import { OverlayMounts } from "./mounts.ts";
+import { OverlayMounts } from "./mounting/mounts.ts";
 import { NativeDiffs } from "./native_diffs.ts";
-import { type OverlayOptions, parseOverlayOptions } from "./options.ts";
-import { optionsInstead, probeWith, traitRows } from "./probe.ts";
+import { optionsInstead, probeWith, traitRows } from "./mounting/probe.ts";
 import { OverlaySealer } from "./sealer.ts";
-import { currentMarks, type MarkSpace, overlayDialect } from "./whiteouts.ts";
-
-/** A layer's own note of the ids under which it is kept, in its directory. */
-const ID_NOTE = "id-maps";
-const HOME_MODE = 0o710;
-const LINKS_MODE = 0o700;
 
 /** Makes overlay drivers. */
 export const OVERLAY_FACTORY = {
@@ -70,17 +58,13 @@ export const OVERLAY_FACTORY = {
 export class OverlayDriver implements Driver {
   readonly spec: DriverSpec;
   readonly capabilities: DriverCapabilities;
-  readonly #home: string;
+  readonly #home: OverlayHome;
   readonly #ids: LayerIds;
-  readonly #names: LayerNames;
-  readonly #options: OverlayOptions;
   readonly #diffs: DiffDriver;
   readonly #mounts: OverlayMounts;
   readonly #quota: LayerQuota;
   readonly #maker: LayerMaker;
   readonly #sealer: OverlaySealer;
-  readonly #marks: MarkSpace = currentMarks();
-  readonly #dialect: WhiteoutDialect = overlayDialect(this.#marks);
 
   /**
    * Opens a home, making it when there is none. Nothing is probed but quotas, when there is an option for them.
@@ -88,46 +72,23 @@ export class OverlayDriver implements Driver {
    */
   constructor(spec: DriverSpec) {
     this.spec = spec;
-    this.#options = parseOverlayOptions(spec.options);
-    const options = this.#options;
-    this.#home = attempt(`open the driver's home "${spec.home}"`, () => {
-      ensureDir(spec.home, HOME_MODE);
-      ensureDir(`${spec.home}/${LINKS}`, LINKS_MODE);
-      return realPath(spec.home);
-    });
-    this.#ids = new LayerIds(spec, {
-      noteOf: ({ dir }) => `${dir}/${ID_NOTE}`,
-      treeOf: ({ dir }) => `${dir}/diff`,
-      open: ({ dir }) => openDiff(dir),
-      isMark: (stat) => this.#dialect.isWhiteout(stat),
-    });
-    attempt(`open the driver's home "${spec.home}"`, () => this.#ids.admitAll(this.#home));
-    this.#names = new LayerNames(this.#home);
-    this.#mounts = new OverlayMounts(this.#home, this.#ids, options);
-    this.#quota = new LayerQuota({ home: this.#home, layers: this.#home });
-    const home = {
-      home: this.#home,
-      names: this.#names,
-      ids: this.#ids,
-      quota: this.#quota,
-      options,
-      marks: this.#marks,
-      openTree: (location: LayerLocation) => this.openTree(location),
-      view: (stack: readonly LayerLocation[]) => this.view(stack),
-    };
-    this.#maker = new LayerMaker(home);
-    this.#sealer = new OverlaySealer(home);
+    this.#home = new OverlayHome(spec);
+    const { ids, quota, marks, options } = this.#home;
+    this.#ids = ids;
+    this.#quota = quota;
+    this.#mounts = new OverlayMounts(this.#home);
+    this.#maker = new LayerMaker(this.#home);
+    this.#sealer = new OverlaySealer(this.#home);
     this.#diffs = options.diffs === "naive" ? naiveDiffDriver(this) : new NativeDiffs(this, {
-      marks: this.#marks,
+      marks,
       mounter: options.mountProgram === undefined && options.forceMask === undefined ? "kernel" : "program",
       flush: (id) => this.#mounts.flush(this.locate(id)),
     });
-    this.#quota.require(options.limits ?? UNLIMITED);
     this.capabilities = overlayCapabilities(options);
   }
 
   locate(id: CacheId): LayerLocation {
-    return { cacheId: id, dir: `${this.#home}/${id}` };
+    return this.#home.locate(id);
   }
 
   exists(id: CacheId): boolean {
@@ -135,8 +96,7 @@ export class OverlayDriver implements Driver {
   }
 
   parentsOf(id: CacheId): readonly LayerLocation[] {
-    const lowers = readLowers(this.locate(id).dir);
-    return resolveLowers(this.#home, lowers).map((lower) => this.locate(lower));
+    return this.#home.parentsOf(id);
   }
 
   seal(request: SealRequest): SealedLayer {
@@ -156,25 +116,15 @@ export class OverlayDriver implements Driver {
   }
 
   syncHome(): void {
-    syncDir(`${this.#home}/${LINKS}`);
-    syncDir(this.#home);
+    this.#home.sync();
   }
 
   view(stack: readonly LayerLocation[]): TreeView {
-    const layers: LayerDir[] = [];
-    try {
-      for (const location of stack) {
-        layers.push(attempt(`read layer ${location.cacheId}`, () => this.#ids.open(location)));
-      }
-      return new StackedView(layers, this.#dialect);
-    } catch (error) {
-      for (const layer of layers) layer[Symbol.dispose]();
-      throw error;
-    }
+    return this.#home.view(stack);
   }
 
   openTree(location: LayerLocation): RootedDir {
-    return attempt(`read layer ${location.cacheId}`, () => openDiff(location.dir));
+    return this.#home.openTree(location);
   }
 
   diffGetter(stack: readonly [LayerLocation, ...LayerLocation[]]): DiffGetter {
@@ -205,7 +155,7 @@ export class OverlayDriver implements Driver {
   }
 
   createReadWrite(id: CacheId, parent: CacheId | undefined, options: CreateOptions = {}): void {
-    const limits = parseLimits(options.storageOptions ?? {}, this.#options.limits ?? UNLIMITED);
+    const limits = parseLimits(options.storageOptions ?? {}, this.#home.options.limits ?? UNLIMITED);
     this.#make(id, parent, { limits, idMappings: options.idMappings });
   }
 
@@ -256,16 +206,16 @@ export class OverlayDriver implements Driver {
     if (!pathExists(dir)) return;
     await unmountBelow(dir);
     this.#quota.free(dir);
-    attempt(`remove layer ${id}`, () => this.#names.unlink(id));
+    attempt(`remove layer ${id}`, () => this.#home.names.unlink(id));
     await removeTree(`remove layer ${id}`, dir);
   }
 
   list(): readonly FoundLayer[] {
-    return attempt("list the layers' directories", () => findLayers(this.#home));
+    return attempt("list the layers' directories", () => findLayers(this.#home.path));
   }
 
   needsOf(id: CacheId): readonly CacheId[] {
-    return attempt(`look below layer ${id}`, () => findNeeded(this.#home, this.locate(id).dir));
+    return attempt(`look below layer ${id}`, () => findNeeded(this.#home.path, this.locate(id).dir));
   }
 
   mountsOver(id: CacheId): readonly string[] {
@@ -273,7 +223,7 @@ export class OverlayDriver implements Driver {
   }
 
   debris(): readonly Debris[] {
-    return attempt("list what belongs to no layer", () => findDebris(this.#home));
+    return attempt("list what belongs to no layer", () => findDebris(this.#home.path));
   }
 
   async removeDebris({ path }: Debris): Promise<void> {
@@ -282,7 +232,7 @@ export class OverlayDriver implements Driver {
   }
 
   check(id: CacheId, parents: readonly LayerLocation[]): readonly LayerFault[] {
-    return attempt(`check layer ${id}`, () => findFaults(this.#home, this.locate(id), parents));
+    return attempt(`check layer ${id}`, () => findFaults(this.#home.path, this.locate(id), parents));
   }
 
   mend(id: CacheId, parents: readonly LayerLocation[]): void {
@@ -312,8 +262,8 @@ export class OverlayDriver implements Driver {
 
   status(): readonly StatusRow[] {
     return [
-      ["Backing Filesystem", fileSystemOf(this.#home).name],
-      ...traitRows(this.#home, this.#options),
+      ["Backing Filesystem", fileSystemOf(this.#home.path).name],
+      ...traitRows(this.#home.path, this.#home.options),
       ...this.#mounts.status(),
     ];
   }

@@ -16,7 +16,7 @@ import { RootedDir } from "../../host/rooted_dir.ts";
 import type { UpdateIdMapOptions } from "../interfaces/layer_id_maps.ts";
 import type { LayerIds } from "../parts/layer_ids.ts";
 import type { LayerLocation } from "../interfaces/layer_sealer.ts";
-import type { OverlayMounts } from "./mounts.ts";
+import type { OverlayMounts } from "./mounting/mounts.ts";
 import { isCommitted } from "./seal.ts";
 
 /** A layer, and what its home knows. */

@@ -17,7 +17,7 @@ import { directorySize } from "../parts/directory_size.ts";
 import { makeDirectory } from "../parts/layer_directory.ts";
 import type { LayerLocation, SealedLayer, SealRequest } from "../interfaces/layer_sealer.ts";
 import { type LinkName, lowerOf, readLinkName } from "./layout.ts";
-import { LOWERS_MAX } from "./options.ts";
+import { LOWERS_MAX } from "./mounting/mount_data.ts";
 import { type MarkSpace, writeWhiteouts } from "./whiteouts.ts";
 
 const LAYER_MODE = 0o710;

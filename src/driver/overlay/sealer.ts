@@ -6,33 +6,18 @@
  */
 import type { CacheId } from "../../core/ids.ts";
 import { exchangePaths, pathExists, renamePath } from "../../host/files.ts";
-import type { TreeView } from "../../changeset/tree_view.ts";
 import type { LayerLocation, SealedLayer, SealRequest } from "../interfaces/layer_sealer.ts";
-import type { LayerIds } from "../parts/layer_ids.ts";
 import { attempt, requireAbsent } from "../parts/requests.ts";
 import { findLinkTo } from "./check.ts";
-import type { LayerNames } from "./layer_names.ts";
+import type { OverlayHome } from "./home.ts";
 import { findLinkName, randomLinkName } from "./layout.ts";
-import type { OverlayOptions } from "./options.ts";
 import { lowersOn, sealOverlay, writeLinkName, writeLowers } from "./seal.ts";
-import type { MarkSpace } from "./whiteouts.ts";
-
-/** What sealing needs of a home. */
-export interface SealerHome {
-  /** Absolute path. */
-  readonly home: string;
-  readonly names: LayerNames;
-  readonly ids: LayerIds;
-  readonly options: OverlayOptions;
-  readonly marks: MarkSpace;
-  view(stack: readonly LayerLocation[]): TreeView;
-}
 
 /** Takes layers into one home. The methods are the driver's. */
 export class OverlaySealer {
-  readonly #home: SealerHome;
+  readonly #home: OverlayHome;
 
-  constructor(home: SealerHome) {
+  constructor(home: OverlayHome) {
     this.#home = home;
   }
 
@@ -77,7 +62,7 @@ export class OverlaySealer {
   mend(id: CacheId, parents: readonly LayerLocation[]): void {
     attempt(`mend layer ${id}`, () => {
       const dir = this.#dirOf(id);
-      if (findLinkName(dir) === undefined) writeLinkName(dir, findLinkTo(this.#home.home, id) ?? randomLinkName());
+      if (findLinkName(dir) === undefined) writeLinkName(dir, findLinkTo(this.#home.path, id) ?? randomLinkName());
       this.#home.names.link(id);
       const lowers = lowersOn(parents);
       if (lowers.length > 0) writeLowers(dir, lowers);
@@ -85,6 +70,6 @@ export class OverlaySealer {
   }
 
   #dirOf(id: CacheId): string {
-    return `${this.#home.home}/${id}`;
+    return this.#home.locate(id).dir;
   }
 }

@@ -25,7 +25,6 @@ import type { Change } from "../../changeset/change.ts";
 import { compareTrees } from "../../changeset/compare.ts";
 import { PlainView } from "../../changeset/plain_view.ts";
 import type { TreeView } from "../../changeset/tree_view.ts";
-import { findUnpackedDiffs } from "../naive/apply_diff.ts";
 import type { ApplyOptions, Diff, DiffGetter, DiffOptions } from "../interfaces/diff_driver.ts";
 import { directoryUsage } from "../parts/directory_size.ts";
 import type { Driver } from "../driver.ts";
@@ -51,8 +50,9 @@ import { LayerQuota, parseLimits, UNLIMITED } from "../parts/quota.ts";
 import { attempt, refuseStorageOptions, removeTree, requireAbsent, requireLayer, topOf } from "../parts/requests.ts";
 import { viewedDiff, viewedDiffSize } from "../parts/view_diff.ts";
 import { readBaseline, removeBaseline } from "./baseline.ts";
+import { findDebris } from "./debris.ts";
 import { parseVfsOptions } from "./options.ts";
-import { HOME_MODE, type NewTree, NOTES, VfsTrees } from "./trees.ts";
+import { HOME_MODE, type NewTree, VfsTrees } from "./trees.ts";
 
 /** Before every change, so that contents decide. */
 const BEGINNING: Timespec = { sec: 0, nsec: 0 };
@@ -252,10 +252,7 @@ export class VfsDriver implements Driver {
   }
 
   debris(): readonly Debris[] {
-    return attempt("list what belongs to no layer", () => [
-      ...NOTES.flatMap((notes) => this.#strayNotes(`${this.#home}/${notes}`)),
-      ...findUnpackedDiffs(this.#home),
-    ]);
+    return attempt("list what belongs to no layer", () => findDebris(this.#home));
   }
 
   removeDebris({ path }: Debris): Promise<void> {
@@ -291,12 +288,6 @@ export class VfsDriver implements Driver {
   /** Unmounts what others mounted inside the layers; the driver itself mounts nothing. */
   async cleanup(): Promise<void> {
     await unmountBelow(this.#home);
-  }
-
-  #strayNotes(dir: string): Debris[] {
-    return findLayers(dir).filter(({ cacheId }) => !this.exists(cacheId)).map(({ cacheId, modifiedMs }) => {
-      return { path: `${dir}/${cacheId}`, what: "a note about a writable layer", modifiedMs, use: "none" };
-    });
   }
 
   #make(id: CacheId, parent: CacheId | undefined, options: NewTree): void {

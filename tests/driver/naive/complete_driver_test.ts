@@ -6,7 +6,7 @@ import { hasCode } from "../../../src/core/errors.ts";
 import { randomCacheId } from "../../../src/core/ids.ts";
 import { completeDriver } from "../../../src/driver/naive/complete_driver.ts";
 import type { Driver } from "../../../src/driver/driver.ts";
-import { probeOverlay } from "../../../src/driver/overlay/probe.ts";
+import { probeOverlay } from "../../../src/driver/overlay/mounting/probe.ts";
 import { openDriver } from "../../../src/driver/registry.ts";
 import { assertMerged, stackOf, topId } from "../../../src/testing/driver_cases/case.ts";
 import type { DriverContext } from "../../../src/testing/driver_suite.ts";

@@ -10,7 +10,7 @@ import { mountsBelow } from "../../../src/host/mount_table.ts";
 import type { Diff } from "../../../src/driver/interfaces/diff_driver.ts";
 import { stackOf as stackIn } from "../../../src/driver/driver.ts";
 import { naiveDiffDriver } from "../../../src/driver/naive/naive_diff.ts";
-import { probeOverlay } from "../../../src/driver/overlay/probe.ts";
+import { probeOverlay } from "../../../src/driver/overlay/mounting/probe.ts";
 import { changeLines, topId, withWritable } from "../../../src/testing/driver_cases/case.ts";
 import { stackOf } from "../../../src/testing/driver_cases/case.ts";
 import type { DriverContext } from "../../../src/testing/driver_suite.ts";

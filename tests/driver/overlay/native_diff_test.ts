@@ -13,7 +13,7 @@ import type { CacheId } from "../../../src/core/ids.ts";
 import { joinPath, type LayerPath, parseLayerPath, ROOT } from "../../../src/core/layer_path.ts";
 import type { LayerLocation } from "../../../src/driver/interfaces/layer_sealer.ts";
 import { openDriver } from "../../../src/driver/registry.ts";
-import { probeOverlay } from "../../../src/driver/overlay/probe.ts";
+import { probeOverlay } from "../../../src/driver/overlay/mounting/probe.ts";
 import { hasErrno } from "../../../src/host/errno.ts";
 import { RootedDir } from "../../../src/host/rooted_dir.ts";
 import { changeLines, withWritable } from "../../../src/testing/driver_cases/case.ts";

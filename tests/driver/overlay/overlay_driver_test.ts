@@ -16,7 +16,7 @@ import { describe, it } from "node:test";
 import { ROOT } from "../../../src/core/layer_path.ts";
 import { hasCode } from "../../../src/core/errors.ts";
 import { randomCacheId } from "../../../src/core/ids.ts";
-import { probeOverlay } from "../../../src/driver/overlay/probe.ts";
+import { probeOverlay } from "../../../src/driver/overlay/mounting/probe.ts";
 import { currentMarks, markName } from "../../../src/driver/overlay/whiteouts.ts";
 import { directorySize } from "../../../src/driver/parts/directory_size.ts";
 import { mountAt } from "../../../src/host/mount_table.ts";

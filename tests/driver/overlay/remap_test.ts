@@ -7,7 +7,7 @@ import { describe, it } from "node:test";
 import { IDENTITY, type IdMappings, parseIdMap } from "../../../src/core/id_map.ts";
 import { randomCacheId } from "../../../src/core/ids.ts";
 import { LayerIds } from "../../../src/driver/parts/layer_ids.ts";
-import { probeOverlay } from "../../../src/driver/overlay/probe.ts";
+import { probeOverlay } from "../../../src/driver/overlay/mounting/probe.ts";
 import { remapLayer } from "../../../src/driver/overlay/remap.ts";
 import { changeLines, stackOf, topId } from "../../../src/testing/driver_cases/case.ts";
 import { dir, file, hardlink } from "../../../src/testing/layer_builder.ts";

@@ -5,9 +5,9 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { runtime } from "../../support/child.ts";
-import { unlessMissing } from "../../support/interop.ts";
-import type { NamespaceReport } from "../../support/namespace_child.ts";
+import { runtime } from "../../../support/child.ts";
+import { unlessMissing } from "../../../support/interop.ts";
+import type { NamespaceReport } from "../../../support/namespace_child.ts";
 
 const NEW_USERS = ["unshare", "--user", "--map-root-user"];
 

@@ -4,15 +4,15 @@
  *
  * @module
  */
-import { type ByteString, fromText } from "../../core/bytes.ts";
-import { joinPath, type LayerPath, ROOT } from "../../core/layer_path.ts";
-import { hasErrno } from "../../host/errno.ts";
-import { ensureDir } from "../../host/files.ts";
-import { RootedDir } from "../../host/rooted_dir.ts";
-import { PlainView } from "../../changeset/plain_view.ts";
-import { mount, unmountBelow } from "../parts/mounting.ts";
-import { type OverlayMount, overlayMountData } from "./options.ts";
-import { markName, type MarkSpace, overlayDialect, writeWhiteouts } from "./whiteouts.ts";
+import { type ByteString, fromText } from "../../../core/bytes.ts";
+import { joinPath, type LayerPath, ROOT } from "../../../core/layer_path.ts";
+import { hasErrno } from "../../../host/errno.ts";
+import { ensureDir } from "../../../host/files.ts";
+import { RootedDir } from "../../../host/rooted_dir.ts";
+import { PlainView } from "../../../changeset/plain_view.ts";
+import { mount, unmountBelow } from "../../parts/mounting.ts";
+import { type OverlayMount, overlayMountData } from "./mount_data.ts";
+import { markName, type MarkSpace, overlayDialect, writeWhiteouts } from "../whiteouts.ts";
 
 /** What overlayfs does here. */
 export interface OverlayTraits {

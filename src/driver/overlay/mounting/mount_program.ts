@@ -10,12 +10,12 @@
  *
  * @module
  */
-import { isStrataError, StrataError } from "../../core/errors.ts";
-import { findProgram, runCommand } from "../../host/command.ts";
-import { opensForWriting } from "../../host/files.ts";
-import { mountAt } from "../../host/mount_table.ts";
-import { unmount } from "../parts/mounting.ts";
-import { checkedLabel, type OverlayMount } from "./options.ts";
+import { isStrataError, StrataError } from "../../../core/errors.ts";
+import { findProgram, runCommand } from "../../../host/command.ts";
+import { opensForWriting } from "../../../host/files.ts";
+import { mountAt } from "../../../host/mount_table.ts";
+import { unmount } from "../../parts/mounting.ts";
+import { checkedLabel, type OverlayMount } from "./mount_data.ts";
 
 /** One mount by a program. */
 export interface ProgramMount {

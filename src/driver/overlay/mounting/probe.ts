@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { randomId } from "../../core/ids.ts";
+import { randomId } from "../../../core/ids.ts";
 import {
   ensureDir,
   listNames,
@@ -13,19 +13,20 @@ import {
   realPath,
   removeTreeAt,
   statPath,
-} from "../../host/files.ts";
-import { hasErrno } from "../../host/errno.ts";
-import { getFsMagic } from "../../host/fs_info.ts";
-import { fileSystemName } from "../../host/fs_magic.ts";
-import { mayMount } from "../../host/namespaces/mount_right.ts";
-import { unmountBelow } from "../parts/mounting.ts";
-import type { DriverSpec } from "../interfaces/driver_spec.ts";
-import type { StatusRow } from "../interfaces/proto_driver.ts";
+} from "../../../host/files.ts";
+import { hasErrno } from "../../../host/errno.ts";
+import { getFsMagic } from "../../../host/fs_info.ts";
+import { fileSystemName } from "../../../host/fs_magic.ts";
+import { mayMount } from "../../../host/namespaces/mount_right.ts";
+import { unmountBelow } from "../../parts/mounting.ts";
+import type { DriverSpec } from "../../interfaces/driver_spec.ts";
+import type { StatusRow } from "../../interfaces/proto_driver.ts";
 import { type BackingRefusal, backingRefusal } from "./backing.ts";
 import { findMountProgram, mountByProgram, programMountData } from "./mount_program.ts";
-import { kernelSwitches, type OverlayOptions, parseOverlayOptions } from "./options.ts";
+import { kernelSwitches } from "./mount_data.ts";
+import { type OverlayOptions, parseOverlayOptions } from "../options.ts";
 import { byKernel, type OverlayTraits, type TrialMount, tryOverlay } from "./trial.ts";
-import { currentMarks } from "./whiteouts.ts";
+import { currentMarks } from "../whiteouts.ts";
 
 /** Begins the names of the directories in which things are tried. */
 export const PROBE_PREFIX = ".overlay-probe-";

@@ -6,13 +6,13 @@ import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
 import fc from "fast-check";
-import { openDriver } from "../../../src/driver/registry.ts";
-import { MOUNT_DATA_BYTES_MAX } from "../../../src/driver/overlay/options.ts";
-import { probeOverlay } from "../../../src/driver/overlay/probe.ts";
-import { ensureDir } from "../../../src/host/files.ts";
-import { mountAt, mountsBelow } from "../../../src/host/mount_table.ts";
-import { stackOf, topId, withWritable } from "../../../src/testing/driver_cases/case.ts";
-import { file } from "../../../src/testing/layer_builder.ts";
+import { openDriver } from "../../../../src/driver/registry.ts";
+import { MOUNT_DATA_BYTES_MAX } from "../../../../src/driver/overlay/mounting/mount_data.ts";
+import { probeOverlay } from "../../../../src/driver/overlay/mounting/probe.ts";
+import { ensureDir } from "../../../../src/host/files.ts";
+import { mountAt, mountsBelow } from "../../../../src/host/mount_table.ts";
+import { stackOf, topId, withWritable } from "../../../../src/testing/driver_cases/case.ts";
+import { file } from "../../../../src/testing/layer_builder.ts";
 
 /** What means something to mount(8), to overlayfs, to the table of mounts, or to a shell. */
 const MARKS = [":", ",", "\\", " ", "\n", "\t", "\r", '"', "'", "#", "=", "$", "*", "%", "\\040", "-o", "é", "🦆"];

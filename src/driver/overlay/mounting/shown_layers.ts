@@ -4,11 +4,11 @@
  *
  * @module
  */
-import type { CacheId } from "../../core/ids.ts";
-import { StrataError } from "../../core/errors.ts";
-import { type IdMappings, isIdentity, sameIdMappings } from "../../core/id_map.ts";
-import { describe, type LayerIds } from "../parts/layer_ids.ts";
-import type { LayerLocation } from "../interfaces/layer_sealer.ts";
+import type { CacheId } from "../../../core/ids.ts";
+import { StrataError } from "../../../core/errors.ts";
+import { type IdMappings, isIdentity, sameIdMappings } from "../../../core/id_map.ts";
+import { describe, type LayerIds } from "../../parts/layer_ids.ts";
+import type { LayerLocation } from "../../interfaces/layer_sealer.ts";
 import { MappedHome } from "./mapped_home.ts";
 
 /** A layer that is about to be mounted. */

@@ -4,10 +4,10 @@
  *
  * @module
  */
-import { randomId } from "../../core/ids.ts";
-import { runCommand } from "../../host/command.ts";
-import { ensureDir, nearestDirectory, pathExists, realPath, removeTreeAt } from "../../host/files.ts";
-import { namespaceRefusal } from "../../host/namespaces/namespace_refusal.ts";
+import { randomId } from "../../../core/ids.ts";
+import { runCommand } from "../../../host/command.ts";
+import { ensureDir, nearestDirectory, pathExists, realPath, removeTreeAt } from "../../../host/files.ts";
+import { namespaceRefusal } from "../../../host/namespaces/namespace_refusal.ts";
 
 const NAMES = ["lower", "upper", "work", "merged"];
 /** What the kernel makes in `work` can be removed inside only. */

@@ -2,11 +2,11 @@
 import assert from "node:assert/strict";
 import { mkdirSync } from "node:fs";
 import { describe, it } from "node:test";
-import { backingRefusal } from "../../../src/driver/overlay/backing.ts";
-import { OVERLAY_FACTORY } from "../../../src/driver/overlay/overlay_driver.ts";
-import { runCommand } from "../../../src/host/command.ts";
-import { mountAt } from "../../../src/host/mount_table.ts";
-import { IS_ROOT, scratch } from "../../host/scratch.ts";
+import { backingRefusal } from "../../../../src/driver/overlay/mounting/backing.ts";
+import { OVERLAY_FACTORY } from "../../../../src/driver/overlay/overlay_driver.ts";
+import { runCommand } from "../../../../src/host/command.ts";
+import { mountAt } from "../../../../src/host/mount_table.ts";
+import { IS_ROOT, scratch } from "../../../host/scratch.ts";
 
 describe("backingRefusal()", () => {
   it("names file systems that keep no upper, and leaves the rest to a trial", () => {

@@ -8,8 +8,8 @@
  *
  * @module
  */
-import { randomId } from "../../core/ids.ts";
-import { ensureDir, makeSymlink, removeTreeAt } from "../../host/files.ts";
+import { randomId } from "../../../core/ids.ts";
+import { ensureDir, makeSymlink, removeTreeAt } from "../../../host/files.ts";
 
 /** Begins the names of the directories, in the driver's home. */
 export const SHORT_NAMES_PREFIX = ".overlay-names-";

@@ -7,32 +7,28 @@
  *
  * @module
  */
-import { type CacheId, isCacheId } from "../../core/ids.ts";
-import { type IdMappings, sameIdMappings } from "../../core/id_map.ts";
-import { syncFileSystemOf } from "../../host/durable.ts";
-import { fromOsError, isOsError } from "../../host/errno.ts";
-import { ensureDir, removeTreeAt, statPath } from "../../host/files.ts";
-import { mountAt, type MountPoint, mountsBelow } from "../../host/mount_table.ts";
-import type { LayerIds } from "../parts/layer_ids.ts";
-import type { LayerLocation } from "../interfaces/layer_sealer.ts";
-import type { GetOptions, LayerTree, StatusRow } from "../interfaces/proto_driver.ts";
-import { removeMountPoint } from "../parts/layer_directory.ts";
-import { mount, type MountRequest, unmount, unmountBelow } from "../parts/mounting.ts";
-import { inTurn } from "../parts/turns.ts";
-import { tellRoot } from "./force_mask.ts";
-import { addForm, hasForm, useKernelForm } from "./layer_form.ts";
+import { type CacheId, isCacheId } from "../../../core/ids.ts";
+import { type IdMappings, sameIdMappings } from "../../../core/id_map.ts";
+import { syncFileSystemOf } from "../../../host/durable.ts";
+import { fromOsError, isOsError } from "../../../host/errno.ts";
+import { ensureDir, removeTreeAt, statPath } from "../../../host/files.ts";
+import { mountAt, type MountPoint, mountsBelow } from "../../../host/mount_table.ts";
+import type { LayerIds } from "../../parts/layer_ids.ts";
+import type { LayerLocation } from "../../interfaces/layer_sealer.ts";
+import type { GetOptions, LayerTree, StatusRow } from "../../interfaces/proto_driver.ts";
+import { removeMountPoint } from "../../parts/layer_directory.ts";
+import { mount, type MountRequest, unmount, unmountBelow } from "../../parts/mounting.ts";
+import { inTurn } from "../../parts/turns.ts";
+import { tellRoot } from "../force_mask.ts";
+import type { OverlayHome } from "../home.ts";
+import { addForm, hasForm, useKernelForm } from "../layer_form.ts";
 import { mountByProgram, programMountData, requireUnsplit } from "./mount_program.ts";
-import { findLinkName, lowerOf, readLowers, resolveLowers } from "./layout.ts";
+import { findLinkName, lowerOf, readLowers, resolveLowers } from "../layout.ts";
 import { MAPPED_PREFIX, probeMappedLowers } from "./mapped_home.ts";
-import {
-  fitsMountData,
-  type OverlayMount,
-  overlayMountData,
-  type OverlayOptions,
-  parseMountOptions,
-} from "./options.ts";
+import { fitsMountData, type OverlayMount, overlayMountData, parseMountOptions } from "./mount_data.ts";
+import type { OverlayOptions } from "../options.ts";
 import { switchesFor } from "./probe.ts";
-import { isCommitted } from "./seal.ts";
+import { isCommitted } from "../seal.ts";
 import { ShortNames, shortNames } from "./short_names.ts";
 import { type ShownLayer, ShownLayers } from "./shown_layers.ts";
 
@@ -56,9 +52,8 @@ export class OverlayMounts {
   readonly #ids: LayerIds;
   readonly #options: OverlayOptions;
 
-  /** Takes the home's path without symlinks, since the kernel's table of mounts names mounts so. */
-  constructor(home: string, ids: LayerIds, options: OverlayOptions) {
-    this.#home = home;
+  constructor({ path, ids, options }: Pick<OverlayHome, "path" | "ids" | "options">) {
+    this.#home = path;
     this.#ids = ids;
     this.#options = options;
   }

@@ -5,23 +5,27 @@ import { stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import process from "node:process";
 import { describe, it } from "node:test";
-import { hasCode, isStrataError } from "../../../src/core/errors.ts";
-import { randomCacheId } from "../../../src/core/ids.ts";
-import { openDriver } from "../../../src/driver/registry.ts";
-import { stackOf as stackIn } from "../../../src/driver/driver.ts";
-import { findMountProgram, mountByProgram, programMountData } from "../../../src/driver/overlay/mount_program.ts";
-import { parseOverlayOptions } from "../../../src/driver/overlay/options.ts";
-import { probeOverlay } from "../../../src/driver/overlay/probe.ts";
-import { mountAt } from "../../../src/host/mount_table.ts";
-import { processesRunning } from "../../../src/host/process_list.ts";
-import { RootedDir } from "../../../src/host/rooted_dir.ts";
-import { at, changeLines, listingAt, put, stackOf, topId } from "../../../src/testing/driver_cases/case.ts";
-import type { DriverContext } from "../../../src/testing/driver_suite.ts";
-import { dir, file, opaque, whiteout } from "../../../src/testing/layer_builder.ts";
-import { listingOf } from "../../../src/testing/tree_listing.ts";
-import { type Setup, withScratchDriver } from "../../conformance/scratch_driver.ts";
-import { scratch } from "../../host/scratch.ts";
-import { unlessMissing } from "../../support/interop.ts";
+import { hasCode, isStrataError } from "../../../../src/core/errors.ts";
+import { randomCacheId } from "../../../../src/core/ids.ts";
+import { openDriver } from "../../../../src/driver/registry.ts";
+import { stackOf as stackIn } from "../../../../src/driver/driver.ts";
+import {
+  findMountProgram,
+  mountByProgram,
+  programMountData,
+} from "../../../../src/driver/overlay/mounting/mount_program.ts";
+import { parseOverlayOptions } from "../../../../src/driver/overlay/options.ts";
+import { probeOverlay } from "../../../../src/driver/overlay/mounting/probe.ts";
+import { mountAt } from "../../../../src/host/mount_table.ts";
+import { processesRunning } from "../../../../src/host/process_list.ts";
+import { RootedDir } from "../../../../src/host/rooted_dir.ts";
+import { at, changeLines, listingAt, put, stackOf, topId } from "../../../../src/testing/driver_cases/case.ts";
+import type { DriverContext } from "../../../../src/testing/driver_suite.ts";
+import { dir, file, opaque, whiteout } from "../../../../src/testing/layer_builder.ts";
+import { listingOf } from "../../../../src/testing/tree_listing.ts";
+import { type Setup, withScratchDriver } from "../../../conformance/scratch_driver.ts";
+import { scratch } from "../../../host/scratch.ts";
+import { unlessMissing } from "../../../support/interop.ts";
 
 const program = findMountProgram();
 const reason = program === undefined ? "fuse-overlayfs cannot be run here" : await probeOverlay(tmpdir(), program);

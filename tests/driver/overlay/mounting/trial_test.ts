@@ -4,10 +4,10 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { probeOverlay, switchesFor, traitRows } from "../../../src/driver/overlay/probe.ts";
-import { byKernel, type OverlayTraits, tryOverlay } from "../../../src/driver/overlay/trial.ts";
-import { currentMarks } from "../../../src/driver/overlay/whiteouts.ts";
-import { mountsBelow } from "../../../src/host/mount_table.ts";
+import { probeOverlay, switchesFor, traitRows } from "../../../../src/driver/overlay/mounting/probe.ts";
+import { byKernel, type OverlayTraits, tryOverlay } from "../../../../src/driver/overlay/mounting/trial.ts";
+import { currentMarks } from "../../../../src/driver/overlay/whiteouts.ts";
+import { mountsBelow } from "../../../../src/host/mount_table.ts";
 
 const skip = await probeOverlay(tmpdir()) ?? false;
 

@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { isNetworkFileSystem } from "../../host/fs_magic.ts";
+import { isNetworkFileSystem } from "../../../host/fs_magic.ts";
 
 /** Why a home cannot lie on a file system. */
 export interface BackingRefusal {

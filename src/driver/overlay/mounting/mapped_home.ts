@@ -9,14 +9,14 @@
  *
  * @module
  */
-import { randomId } from "../../core/ids.ts";
-import { type IdMappings, rootPair } from "../../core/id_map.ts";
-import { fromOsError } from "../../host/errno.ts";
-import { ensureDir, removeTreeAt, statPath } from "../../host/files.ts";
-import { mountIdMapped, openUserNamespace } from "../../host/namespaces/idmapped_mount.ts";
-import { removeMountPoint } from "../parts/layer_directory.ts";
-import { mount, unmount, unmountBelow } from "../parts/mounting.ts";
-import { overlayMountData } from "./options.ts";
+import { randomId } from "../../../core/ids.ts";
+import { type IdMappings, rootPair } from "../../../core/id_map.ts";
+import { fromOsError } from "../../../host/errno.ts";
+import { ensureDir, removeTreeAt, statPath } from "../../../host/files.ts";
+import { mountIdMapped, openUserNamespace } from "../../../host/namespaces/idmapped_mount.ts";
+import { removeMountPoint } from "../../parts/layer_directory.ts";
+import { mount, unmount, unmountBelow } from "../../parts/mounting.ts";
+import { overlayMountData } from "./mount_data.ts";
 import { PROBE_PREFIX } from "./probe.ts";
 
 /** Begins the names of the places where homes are mounted mapped, in the home. */

@@ -3,17 +3,17 @@ import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { describe, it } from "node:test";
-import { hasCode } from "../../../src/core/errors.ts";
-import type { LayerLocation } from "../../../src/driver/interfaces/layer_sealer.ts";
-import { LOWERS_MAX } from "../../../src/driver/overlay/options.ts";
-import { probeOverlay } from "../../../src/driver/overlay/probe.ts";
-import { SHORT_NAMES_PREFIX, shortNames } from "../../../src/driver/overlay/short_names.ts";
-import { mountAt } from "../../../src/host/mount_table.ts";
-import { ensureDir, removeTreeAt } from "../../../src/host/files.ts";
-import { stackOf, topId, withWritable } from "../../../src/testing/driver_cases/case.ts";
-import type { DriverContext } from "../../../src/testing/driver_suite.ts";
-import { addLayer, file, stageLayer } from "../../../src/testing/layer_builder.ts";
-import { withScratchDriver } from "../../conformance/scratch_driver.ts";
+import { hasCode } from "../../../../src/core/errors.ts";
+import type { LayerLocation } from "../../../../src/driver/interfaces/layer_sealer.ts";
+import { LOWERS_MAX } from "../../../../src/driver/overlay/mounting/mount_data.ts";
+import { probeOverlay } from "../../../../src/driver/overlay/mounting/probe.ts";
+import { SHORT_NAMES_PREFIX, shortNames } from "../../../../src/driver/overlay/mounting/short_names.ts";
+import { mountAt } from "../../../../src/host/mount_table.ts";
+import { ensureDir, removeTreeAt } from "../../../../src/host/files.ts";
+import { stackOf, topId, withWritable } from "../../../../src/testing/driver_cases/case.ts";
+import type { DriverContext } from "../../../../src/testing/driver_suite.ts";
+import { addLayer, file, stageLayer } from "../../../../src/testing/layer_builder.ts";
+import { withScratchDriver } from "../../../conformance/scratch_driver.ts";
 
 const skip = await probeOverlay(tmpdir()) ?? false;
 
