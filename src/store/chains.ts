@@ -9,13 +9,13 @@ import { hasCode, StrataError } from "../core/errors.ts";
 import { CHAIN_DEPTH_MAX } from "../core/limits.ts";
 import type { LayerLocation } from "../driver/interfaces/layer_sealer.ts";
 import type { LayerRecord } from "../metadata/layer_record.ts";
-import type { StoreContext } from "./context.ts";
+import type { ReadingContext } from "./reading.ts";
 
 /**
  * The records of a chain, top first.
  * @throws {StrataError} `NOT_FOUND` when the chain is not here; `CORRUPT` when a part of it is damaged
  */
-export function recordsOf({ layerDb }: StoreContext, top: ChainId): LayerRecord[] {
+export function recordsOf({ layerDb }: ReadingContext, top: ChainId): LayerRecord[] {
   const records: LayerRecord[] = [];
   // A chain cannot run in a circle: each ChainID is a digest over the one below.
   for (let next: ChainId | undefined = top; next !== undefined;) {
@@ -27,13 +27,13 @@ export function recordsOf({ layerDb }: StoreContext, top: ChainId): LayerRecord[
 }
 
 /** The directories of a chain, top first; none for the empty chain. */
-export function locationsOf(context: StoreContext, top: ChainId | undefined): LayerLocation[] {
+export function locationsOf(context: ReadingContext, top: ChainId | undefined): LayerLocation[] {
   if (top === undefined) return [];
   return recordsOf(context, top).map((record) => context.driver.locate(record.cacheId));
 }
 
 /** Bytes of a chain, all its layers together; down to the damage, where one is damaged. */
-export function chainSizeBytes(context: StoreContext, top: ChainId): number {
+export function chainSizeBytes(context: ReadingContext, top: ChainId): number {
   let sizeBytes = 0;
   for (let next: ChainId | undefined = top; next !== undefined;) {
     const record: LayerRecord | undefined = readableRecord(context, next);
@@ -44,7 +44,7 @@ export function chainSizeBytes(context: StoreContext, top: ChainId): number {
 }
 
 /** A layer's record; `undefined` when it is not here, or damaged. */
-export function readableRecord({ layerDb }: StoreContext, chainId: ChainId): LayerRecord | undefined {
+export function readableRecord({ layerDb }: ReadingContext, chainId: ChainId): LayerRecord | undefined {
   try {
     return layerDb.read(chainId);
   } catch (error) {

@@ -7,7 +7,7 @@
 import type { Change } from "../changeset/change.ts";
 import { packStream } from "../worker/pack_stream.ts";
 import type { ChangesRequest } from "../worker/jobs/changes.ts";
-import type { StoreContext } from "./context.ts";
+import type { ReadingContext } from "./reading.ts";
 import type { MountTarget } from "./mount.ts";
 import { cacheIdOf, parentOf } from "./target.ts";
 
@@ -28,7 +28,7 @@ export interface Comparison extends CompareOptions {
  * @throws {StrataError} `ABORTED`
  */
 export async function changes(
-  context: StoreContext,
+  context: ReadingContext,
   target: MountTarget,
   { from, ...options }: Comparison = {},
 ): Promise<Change[]> {
@@ -40,7 +40,7 @@ export async function changes(
  * @throws {StrataError} `ABORTED`
  */
 export async function diffSize(
-  context: StoreContext,
+  context: ReadingContext,
   target: MountTarget,
   { from, ...options }: Comparison = {},
 ): Promise<number> {
@@ -52,14 +52,14 @@ export async function diffSize(
  * @throws {StrataError} on the stream, `ABORTED`
  */
 export function diff(
-  context: StoreContext,
+  context: ReadingContext,
   target: MountTarget,
   { from, ...options }: Comparison = {},
 ): ReadableStream<Uint8Array> {
   return packStream(context.pool, comparison(context, target, from), options);
 }
 
-function comparison(context: StoreContext, target: MountTarget, from: MountTarget | undefined): ChangesRequest {
+function comparison(context: ReadingContext, target: MountTarget, from: MountTarget | undefined): ChangesRequest {
   const parent = parentOf(target);
   const below = from !== undefined
     ? cacheIdOf(from)

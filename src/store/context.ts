@@ -4,9 +4,10 @@
  *
  * @module
  */
+import { dirname } from "node:path";
 import { hasCode, StrataError } from "../core/errors.ts";
+import { randomCacheId } from "../core/ids.ts";
 import type { Limits } from "../core/limits.ts";
-import type { Driver } from "../driver/driver.ts";
 import type { Durability } from "../host/durable.ts";
 import type { CatalogRecords } from "../metadata/catalog_records.ts";
 import type { Claims } from "../metadata/claims.ts";
@@ -20,15 +21,15 @@ import type { MountRecords } from "../metadata/mounts.ts";
 import type { StagingArea } from "../metadata/staging.ts";
 import { withWriteLock, type WriteLock } from "../metadata/write_lock.ts";
 import type { SyncRequest } from "../worker/jobs/sync.ts";
-import type { WorkerPool } from "../worker/pool.ts";
 import type { Handles } from "./handles.ts";
+import type { ReadingContext } from "./reading.ts";
+import type { ReadOnlyRoot } from "./roots/read_only_root.ts";
 
 /** The parts of an open store. None of them caches what is on disk: other processes change it at any time. */
-export interface StoreContext {
+export interface StoreContext extends ReadingContext {
   readonly layout: StoreLayout;
   /** To be asked before anything is written below the root; {@link underLock} does so itself. */
   readonly dockerd: DockerdGuard;
-  readonly driver: Driver;
   readonly layerDb: LayerDb;
   readonly mounts: MountRecords;
   readonly mountCounts: MountCounts;
@@ -39,7 +40,8 @@ export interface StoreContext {
   /** What this and other processes are making or removing now. */
   readonly claims: Claims;
   readonly handles: Handles;
-  readonly pool: WorkerPool;
+  /** Further roots, whose layers are used and never changed; in the order of their lookup. */
+  readonly readOnlyRoots: readonly ReadOnlyRoot[];
   readonly settings: StoreSettings;
 }
 
@@ -86,6 +88,11 @@ export async function namingRoot<T>({ layout }: Pick<StoreContext, "layout">, ac
       "or raise the quota";
     throw new StrataError("NO_SPACE", message, { path }, { cause: error });
   }
+}
+
+/** The directory of the driver's layers, one and the same for all of them. */
+export function layersDirOf({ driver }: Pick<StoreContext, "driver">): string {
+  return dirname(driver.locate(randomCacheId()).dir);
 }
 
 /** Waits for the device, off the event loop, unless the store is not to be durable. */

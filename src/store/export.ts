@@ -13,7 +13,7 @@ import { abortable } from "../stream/signal.ts";
 import { rebuildArchive } from "../worker/archive.ts";
 import { LayerContents } from "../worker/layer_contents.ts";
 import { locationsOf, recordsOf } from "./chains.ts";
-import type { StoreContext } from "./context.ts";
+import type { ReadingContext } from "./reading.ts";
 
 /** A layer whose archive can be rebuilt. */
 export interface ExportSource {
@@ -28,7 +28,7 @@ export interface ExportSource {
  * Finds what an export needs.
  * @throws {StrataError} `NOT_FOUND`, `CORRUPT`
  */
-export function exportSource(context: StoreContext, chainId: ChainId): ExportSource {
+export function exportSource(context: ReadingContext, chainId: ChainId): ExportSource {
   const [record] = recordsOf(context, chainId);
   const [own, ...below] = locationsOf(context, chainId);
   if (record === undefined || own === undefined) throw new Error(`Cannot export ${chainId}: its chain is empty`);
@@ -46,7 +46,7 @@ export function exportSource(context: StoreContext, chainId: ChainId): ExportSou
  * @throws {StrataError} `NOT_FOUND`, `CORRUPT`; on the stream, `CORRUPT` and, once the signal fires, `ABORTED`
  */
 export function exportLayer(
-  context: StoreContext,
+  context: ReadingContext,
   chainId: ChainId,
   { signal }: { readonly signal?: AbortSignal } = {},
 ): ReadableStream<Uint8Array> {
@@ -54,7 +54,7 @@ export function exportLayer(
   return streamOf(() => abortable(verifiedChunks(context, source), signal));
 }
 
-async function* verifiedChunks({ driver }: StoreContext, source: ExportSource): AsyncGenerator<Uint8Array> {
+async function* verifiedChunks({ driver }: ReadingContext, source: ExportSource): AsyncGenerator<Uint8Array> {
   const { chainId, diffId, stack, tarSplitPath } = source;
   const digest = new DigestWriter();
   await using files = await driver.diffGetter(stack);

@@ -111,6 +111,7 @@ export async function openContext(options: OpenOptions, environment = process.en
       rwLayer: (record) => new RWLayer(context, record),
     }),
     pool: new WorkerPool({ pace: options.pace ?? "background" }),
+    readOnlyRoots: [],
     settings: {
       durability,
       lockTimeoutMs: options.lockTimeoutMs ?? LOCK_TIMEOUT_MS,

@@ -10,7 +10,7 @@ import type { CacheId } from "../core/ids.ts";
 import type { LayerRecord } from "../metadata/layer_record.ts";
 import { packStream } from "../worker/pack_stream.ts";
 import { recordsOf } from "./chains.ts";
-import type { StoreContext } from "./context.ts";
+import type { ReadingContext } from "./reading.ts";
 
 /** With what a layer is compared. */
 export interface TarStreamFromRequest {
@@ -24,7 +24,7 @@ export interface TarStreamFromRequest {
  * @throws {StrataError} `NOT_A_PARENT` when the layer does not lie on the ancestor; `NOT_FOUND`, `CORRUPT`
  */
 export function tarStreamFrom(
-  context: StoreContext,
+  context: ReadingContext,
   { chainId, cacheId }: LayerRecord,
   { ancestor, ...options }: TarStreamFromRequest,
 ): ReadableStream<Uint8Array> {
@@ -32,7 +32,7 @@ export function tarStreamFrom(
   return packStream(context.pool, { driver: context.driver.spec, id: cacheId, from }, options);
 }
 
-function ancestorIn(context: StoreContext, top: ChainId, ancestor: ChainId): CacheId {
+function ancestorIn(context: ReadingContext, top: ChainId, ancestor: ChainId): CacheId {
   const [, ...below] = recordsOf(context, top);
   const record = below.find(({ chainId }) => chainId === ancestor);
   if (record !== undefined) return record.cacheId;

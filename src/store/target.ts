@@ -9,7 +9,7 @@ import type { ChainId } from "../core/digest.ts";
 import { hasCode, StrataError } from "../core/errors.ts";
 import type { CacheId, RecordId } from "../core/ids.ts";
 import { parseMountName } from "../metadata/mounts.ts";
-import type { StoreContext } from "./context.ts";
+import type { ReadingContext } from "./reading.ts";
 import type { MountTarget } from "./mount.ts";
 
 /** What a word stands for. */
@@ -22,7 +22,7 @@ export type Target = MountTarget & {
  * Resolves a word.
  * @throws {StrataError} `NOT_FOUND`; `AMBIGUOUS` with the candidates; `CORRUPT` when what is meant is damaged
  */
-export function resolveTarget(context: StoreContext, ref: string): Target {
+export function resolveTarget(context: ReadingContext, ref: string): Target {
   const writable = findWritable(context, ref);
   if (writable !== undefined) return writable;
   const { chainId, records } = context.catalog.resolve(ref, context.layerDb.list().layers.keys());
@@ -39,7 +39,7 @@ export function resolveTarget(context: StoreContext, ref: string): Target {
  * Resolves a word that must mean a layer, not a writable one.
  * @throws {StrataError} `INVALID_ARGUMENT` when it names a writable layer, and as {@link resolveTarget}
  */
-export function resolveChain(context: StoreContext, ref: string): ChainId {
+export function resolveChain(context: ReadingContext, ref: string): ChainId {
   const target = resolveTarget(context, ref);
   if (target.kind === "layer") return target.record.chainId;
   throw new StrataError(
@@ -59,7 +59,7 @@ export function parentOf(target: MountTarget): ChainId | undefined {
   return target.record.parent;
 }
 
-function findWritable({ mounts }: StoreContext, ref: string): Target | undefined {
+function findWritable({ mounts }: ReadingContext, ref: string): Target | undefined {
   try {
     return { kind: "writable", record: mounts.read(parseMountName(ref)), recordIds: [] };
   } catch (error) {

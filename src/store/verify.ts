@@ -6,7 +6,7 @@
  */
 import type { ChainId } from "../core/digest.ts";
 import { hasCode, isStrataError, type StrataError } from "../core/errors.ts";
-import type { StoreContext } from "./context.ts";
+import type { ReadingContext } from "./reading.ts";
 import { damaged, exportSource } from "./export.ts";
 
 /** The outcome for one layer. */
@@ -25,7 +25,7 @@ export interface VerifyOptions {
  * @throws {StrataError} `ABORTED`
  */
 export async function verify(
-  context: StoreContext,
+  context: ReadingContext,
   chainId: ChainId,
   options: VerifyOptions = {},
 ): Promise<Verification> {
