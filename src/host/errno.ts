@@ -101,6 +101,7 @@ const REASONS: Readonly<Record<string, string>> = {
   EACCES: "permission denied",
   EAGAIN: "the resource is busy",
   EBUSY: "it is in use or a mount point",
+  ECONNABORTED: "the program that serves this mount has ended",
   EDQUOT: "the disk quota is used up",
   EEXIST: "the name is taken",
   EFBIG: "the file is too large for the file system",
@@ -116,6 +117,7 @@ const REASONS: Readonly<Record<string, string>> = {
   ENOENT: "no such file or directory",
   ENOSPC: "no space is left",
   ENOSYS: "the kernel lacks the call",
+  ENOTCONN: "the program that serves this mount has ended",
   ENOTDIR: "a component is not a directory",
   ENOTEMPTY: "the directory is not empty",
   EOPNOTSUPP: "the file system cannot do it",
@@ -125,14 +127,19 @@ const REASONS: Readonly<Record<string, string>> = {
   EXDEV: "source and target lie on different mounts",
 };
 
+/** What FUSE answers when its program was killed, also for what the program had taken and not yet written. */
+const REMOUNT = "unmount it and mount it again; what the program had not written yet is lost";
+
 /** What helps against the codes that have a remedy. */
 const ADVICE: Readonly<Record<string, string>> = {
   EBUSY: "unmount or close what uses it, then try again",
+  ECONNABORTED: REMOUNT,
   EEXIST: "remove what is there or choose another name",
   EIO: "check the disk and the system's log",
   EMFILE: "raise the limit on open files (ulimit -n)",
   ENFILE: "raise fs.file-max",
   ENOENT: "check that the path exists",
+  ENOTCONN: REMOUNT,
   ENOTDIR: "check the path",
   ESTALE: "make sure that nothing else changes the tree, then try again",
   EXDEV: "keep both on one file system",

@@ -18,6 +18,7 @@ import type { LayerLocation } from "../../interfaces/layer_sealer.ts";
 import type { GetOptions, LayerTree, StatusRow } from "../../interfaces/proto_driver.ts";
 import { removeMountPoint } from "../../parts/layer_directory.ts";
 import { mount, type MountRequest, unmount, unmountBelow } from "../../parts/mounting.ts";
+import { attempt } from "../../parts/requests.ts";
 import { inTurn } from "../../parts/turns.ts";
 import { tellRoot } from "../force_mask.ts";
 import type { OverlayHome } from "../home.ts";
@@ -102,10 +103,14 @@ export class OverlayMounts {
     return await probeMappedLowers(this.#home, mappings);
   }
 
-  /** Has a mounted layer's files written to its directory, where a mount program may hold them back. */
-  flush({ dir }: LayerLocation): void {
+  /**
+   * Has a mounted layer's files written to its directory, where a mount program may hold them back.
+   * @throws {StrataError} `IO` when the program was killed: what it held back is lost
+   */
+  flush({ cacheId, dir }: LayerLocation): void {
     const merged = `${dir}/merged`;
-    if (mountAt(merged)?.fsType.startsWith("fuse")) syncFileSystemOf(merged);
+    if (!mountAt(merged)?.fsType.startsWith("fuse")) return;
+    attempt(`read what is written to layer ${cacheId}`, () => syncFileSystemOf(merged));
   }
 
   /** How mounts are made, for `info`. */

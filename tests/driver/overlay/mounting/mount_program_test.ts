@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import process from "node:process";
 import { describe, it } from "node:test";
 import { hasCode, isStrataError } from "../../../../src/core/errors.ts";
-import { randomCacheId } from "../../../../src/core/ids.ts";
+import { type CacheId, randomCacheId } from "../../../../src/core/ids.ts";
 import { openDriver } from "../../../../src/driver/registry.ts";
 import { stackOf as stackIn } from "../../../../src/driver/driver.ts";
 import {
@@ -174,16 +174,18 @@ describe("a home that is mounted by a program", needsProgram, () => {
     await withProgram(async (context) => {
       const { driver } = context;
       const id = randomCacheId();
-      await driver.createReadWrite(id, topId(await stackOf(context, [[file("a", "1")]])));
+      const top = topId(await stackOf(context, [[file("a", "1")]]));
+      await driver.createReadWrite(id, top);
       const path = await driver.get(id);
       writeFileSync(`${path}/b`, "2");
-      const server = processesRunning("fuse-overlayfs").find(({ args }) => args.includes(`${id}/merged`));
-      process.kill(server!.pid, "SIGKILL");
-      await assert.rejects(async () => {
-        for (;;) await stat(path);
-      }, { code: /^(ENOTCONN|ECONNABORTED)$/ });
+      await killProgram(id, path);
+      await assert.rejects(
+        async () => await driver.changes(id, top),
+        (error) => hasCode(error, "IO") && /has ended .*; unmount it and mount it again; .* lost/.test(error.message),
+      );
       assert.equal(await driver.get(id), path);
       assert.deepEqual(readdirSync(path).sort(), ["a", "b"]);
+      assert.deepEqual(changeLines(await driver.changes(id, top)), ["C /", "A /b"]);
       await driver.put(id);
       assert.equal(mountAt(path), undefined);
     });
@@ -213,6 +215,15 @@ const PROGRAM: Setup = {
 
 async function withProgram(use: (context: DriverContext) => Promise<void> | void): Promise<void> {
   await withScratchDriver(PROGRAM, use);
+}
+
+/** Kills the program that serves a layer, and waits until the mount tells. */
+async function killProgram(id: CacheId, path: string): Promise<void> {
+  const server = processesRunning("fuse-overlayfs").find(({ args }) => args.includes(`${id}/merged`));
+  process.kill(server!.pid, "SIGKILL");
+  await assert.rejects(async () => {
+    for (;;) await stat(path);
+  }, { code: /^(ENOTCONN|ECONNABORTED)$/ });
 }
 
 /** Every kind of mark: a name hidden, a directory replaced, a file's place taken by a directory. */
