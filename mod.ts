@@ -100,9 +100,9 @@ export type { ImageSummaries, ImageSummary, RemovedImage } from "./src/image/ima
 export type { LoadedImage, LoadedLayer, LoadOptions, LoadProgress } from "./src/image/load.ts";
 export type { ImageSource } from "./src/image/open_source.ts";
 export type { BlobInfo, CompressionName } from "./src/metadata/blob_info.ts";
-export type { CatalogRecord, JsonValue, RecordTarget } from "./src/metadata/catalog_record.ts";
+export type { CatalogRecord, JsonValue, RecordTarget } from "./src/metadata/catalog/catalog_record.ts";
 export type { ImageId } from "./src/metadata/image_config.ts";
-export type { CatalogListing, NameChange } from "./src/metadata/catalog_records.ts";
+export type { CatalogListing, NameChange } from "./src/metadata/catalog/catalog_records.ts";
 export type { Finding, Severity } from "./src/metadata/finding.ts";
 export type { LayerExtras, LayerRecord } from "./src/metadata/layer_record.ts";
 export type { BrokenLayer, LayerListing } from "./src/metadata/layerdb.ts";

@@ -15,6 +15,7 @@ import { type CacheId, randomId } from "../core/ids.ts";
 import { type Durability, syncDir } from "../host/durable.ts";
 import { fromOsError, hasErrno } from "../host/errno.ts";
 import { exchangePaths, listNames, removeTreeAt, renamePath, statPath } from "../host/files.ts";
+import { shareProject } from "../host/quota/project_id.ts";
 import { chainError, findChainFaults } from "./chain.ts";
 import { asStrataError, type Finding, pathOf } from "./finding.ts";
 import {
@@ -251,6 +252,7 @@ export class LayerDb {
     const path = `${this.#layout.quarantineDir}/${digestHex(chainId)}-${randomId().slice(0, 12)}`;
     try {
       ensureRecordDir(this.#layout.quarantineDir, 0o700, "full");
+      shareProject(this.#layout.quarantineDir, this.#layout.layersDir);
       renamePath(dir, path, { replace: "never" });
       syncDir(this.#layout.quarantineDir);
       syncDir(this.#layout.layersDir);

@@ -19,6 +19,7 @@ import { type CacheId, parseCacheId, randomId } from "../core/ids.ts";
 import { type Durability, syncDir } from "../host/durable.ts";
 import { fromOsError } from "../host/errno.ts";
 import { ensureDir, listNames, removeTreeAt, renamePath, statPath } from "../host/files.ts";
+import { shareProject } from "../host/quota/project_id.ts";
 import { countSchema, timeSchema } from "./blob_info.ts";
 import { asStrataError, type Finding, pathOf } from "./finding.ts";
 import type { StoreLayout } from "./layout.ts";
@@ -182,6 +183,7 @@ export class MountRecords {
       ensureRecordDir(this.#layout.mountsDir, 0o755, this.#durability);
       ensureDir(this.#layout.stagingDir, 0o700);
       ensureDir(staged, 0o755);
+      shareProject(staged, this.#layout.mountsDir);
       writeStagedFiles(staged, filesOf(record), this.#durability);
       renamePath(staged, this.#layout.mountDir(record.name), { replace: "never" });
       this.#sync();
@@ -200,8 +202,9 @@ export class MountRecords {
     if (!this.has(name)) throw mountNotFound(name);
     const trash = `${this.#layout.stagingDir}/${randomId()}`;
     try {
-      ensureDir(this.#layout.stagingDir, 0o700);
-      renamePath(this.#layout.mountDir(name), trash, { replace: "never" });
+      ensureDir(trash, 0o700);
+      shareProject(trash, this.#layout.mountsDir);
+      renamePath(this.#layout.mountDir(name), `${trash}/${name}`, { replace: "never" });
       this.#sync();
       removeTreeAt(trash);
     } catch (error) {

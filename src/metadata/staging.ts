@@ -3,7 +3,8 @@
  * Directories of operations under way, `strata/tmp/<id>`. Whoever works in one holds a lock on its file `lock`, so that
  * a directory of a dead process is known as such, without guessing from times or process numbers.
  *
- * Disposal removes the directory (it rolls back); to publish something, it is renamed out of it before.
+ * Disposal removes the directory (it rolls back); to publish something, it is renamed out of it before. It counts as a
+ * record does, where file systems have project quotas: what belongs to another project could not be renamed.
  *
  * The lock is taken before `owner.json` is written. So a directory with `owner.json` and without a lock is dead. One
  * with neither may just have been made, or be a renamed-away record awaiting removal; its age tells.
@@ -16,6 +17,7 @@ import { writeFileAtomic } from "../host/durable.ts";
 import { fromOsError, hasErrno } from "../host/errno.ts";
 import { type FileLock, isLocked } from "../host/file_lock.ts";
 import { ensureDir, listNames, removeTreeAt, removeTreeInTurns, statPath } from "../host/files.ts";
+import { shareProject } from "../host/quota/project_id.ts";
 import { bootId, currentProcess } from "../host/process.ts";
 import { countSchema, timeSchema } from "./blob_info.ts";
 import type { StoreLayout } from "./layout.ts";
@@ -107,6 +109,7 @@ export class StagingArea {
     let lock: FileLock | undefined;
     try {
       ensureDir(dir, 0o700);
+      shareProject(dir, this.#layout.layersDir);
       lock = lockOwnFile(`${dir}/lock`);
       const owner = { schema: 1, ...currentProcess(), bootId: bootId(), what, created: new Date().toISOString() };
       writeFileAtomic(`${dir}/owner.json`, jsonText(owner), { mode: 0o600, durability: "none" });

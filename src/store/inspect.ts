@@ -5,7 +5,7 @@
  * @module
  */
 import type { ChainId } from "../core/digest.ts";
-import type { CatalogRecord } from "../metadata/catalog_record.ts";
+import type { CatalogRecord } from "../metadata/catalog/catalog_record.ts";
 import type { LayerRecord } from "../metadata/layer_record.ts";
 import type { MountRecord } from "../metadata/mounts.ts";
 import { chainSizeBytes } from "./chains.ts";

@@ -12,7 +12,7 @@ import { fromOsError } from "../host/errno.ts";
 import { ensureDir, realPath } from "../host/files.ts";
 import { effectiveUser } from "../host/process.ts";
 import { namespaceMaker } from "../host/namespaces/user_namespace.ts";
-import { CatalogRecords } from "../metadata/catalog_records.ts";
+import { CatalogRecords } from "../metadata/catalog/catalog_records.ts";
 import { Claims } from "../metadata/claims.ts";
 import { DockerdGuard } from "../metadata/dockerd.ts";
 import { Holds } from "../metadata/holds.ts";

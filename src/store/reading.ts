@@ -6,7 +6,7 @@
  * @module
  */
 import type { Driver } from "../driver/driver.ts";
-import type { CatalogRecords } from "../metadata/catalog_records.ts";
+import type { CatalogRecords } from "../metadata/catalog/catalog_records.ts";
 import type { LayerDb } from "../metadata/layerdb.ts";
 import type { MountRecords } from "../metadata/mounts.ts";
 import type { WorkerPool } from "../worker/pool.ts";

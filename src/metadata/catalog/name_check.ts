@@ -4,11 +4,11 @@
  *
  * @module
  */
-import { StrataError } from "../core/errors.ts";
-import type { RecordId } from "../core/ids.ts";
+import { StrataError } from "../../core/errors.ts";
+import type { RecordId } from "../../core/ids.ts";
 import { nameFile } from "./catalog_name.ts";
 import type { CatalogRecord } from "./catalog_record.ts";
-import type { Finding } from "./finding.ts";
+import type { Finding } from "../finding.ts";
 import type { NameClaims } from "./name_claims.ts";
 
 /** A disagreement. `degraded`: a record lists a name that it does not own; `stray`: a claim that nobody stands behind. */

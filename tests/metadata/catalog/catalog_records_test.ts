@@ -3,16 +3,16 @@ import { describe, it } from "node:test";
 import assert from "node:assert/strict";
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { ChainId } from "../../src/core/digest.ts";
-import { hasCode } from "../../src/core/errors.ts";
-import { parseRecordId, type RecordId } from "../../src/core/ids.ts";
-import { type NameChange, nameFile } from "../../src/metadata/catalog_name.ts";
-import type { CatalogRecord } from "../../src/metadata/catalog_record.ts";
-import { CatalogRecords } from "../../src/metadata/catalog_records.ts";
-import { StoreLayout } from "../../src/metadata/layout.ts";
-import { parseMountName } from "../../src/metadata/mounts.ts";
-import { withWriteLock } from "../../src/metadata/write_lock.ts";
-import { chainIdOf, refusal, scratchStore } from "./store_dir.ts";
+import type { ChainId } from "../../../src/core/digest.ts";
+import { hasCode } from "../../../src/core/errors.ts";
+import { parseRecordId, type RecordId } from "../../../src/core/ids.ts";
+import { type NameChange, nameFile } from "../../../src/metadata/catalog/catalog_name.ts";
+import type { CatalogRecord } from "../../../src/metadata/catalog/catalog_record.ts";
+import { CatalogRecords } from "../../../src/metadata/catalog/catalog_records.ts";
+import { StoreLayout } from "../../../src/metadata/layout.ts";
+import { parseMountName } from "../../../src/metadata/mounts.ts";
+import { withWriteLock } from "../../../src/metadata/write_lock.ts";
+import { chainIdOf, refusal, scratchStore } from "../store_dir.ts";
 
 const ID = parseRecordId("r1");
 

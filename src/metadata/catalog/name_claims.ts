@@ -8,14 +8,14 @@
  *
  * @module
  */
-import { parseRecordId, type RecordId } from "../core/ids.ts";
-import { type Durability, syncDir, writeFileAtomic } from "../host/durable.ts";
-import { fromOsError } from "../host/errno.ts";
-import { listNames, removeTreeAt } from "../host/files.ts";
+import { parseRecordId, type RecordId } from "../../core/ids.ts";
+import { type Durability, syncDir, writeFileAtomic } from "../../host/durable.ts";
+import { fromOsError } from "../../host/errno.ts";
+import { listNames, removeTreeAt } from "../../host/files.ts";
 import { checkName, nameFile, nameProblem } from "./catalog_name.ts";
-import type { StoreLayout } from "./layout.ts";
-import { attempt, readRecordText } from "./record_file.ts";
-import { ensureRecordDir } from "./staged_files.ts";
+import type { StoreLayout } from "../layout.ts";
+import { attempt, readRecordText } from "../record_file.ts";
+import { ensureRecordDir } from "../staged_files.ts";
 
 /** The claims of one store. Not locked here: writers hold the write lock. */
 export class NameClaims {

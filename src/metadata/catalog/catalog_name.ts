@@ -4,8 +4,8 @@
  *
  * @module
  */
-import { digestHex, digestOf } from "../core/digest.ts";
-import { StrataError } from "../core/errors.ts";
+import { digestHex, digestOf } from "../../core/digest.ts";
+import { StrataError } from "../../core/errors.ts";
 
 /** Characters (Unicode code points) of a name. */
 export const NAME_CHARS_MAX = 255;

@@ -2,8 +2,8 @@
 import { describe, it } from "node:test";
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { checkName, nameFile, nameProblem, namesAfter } from "../../src/metadata/catalog_name.ts";
-import { refusal } from "./store_dir.ts";
+import { checkName, nameFile, nameProblem, namesAfter } from "../../../src/metadata/catalog/catalog_name.ts";
+import { refusal } from "../store_dir.ts";
 
 const name = fc.oneof(fc.string({ unit: "binary", maxLength: 255 }), fc.constantFrom("a", "A", ".", "..", "%", "%61"))
   .filter((text) => nameProblem(text) === undefined);

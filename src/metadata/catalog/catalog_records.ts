@@ -10,12 +10,12 @@
  *
  * @module
  */
-import type { ChainId } from "../core/digest.ts";
-import { hasCode, StrataError } from "../core/errors.ts";
-import { parseRecordId, type RecordId } from "../core/ids.ts";
-import { type Durability, syncDir, writeFileAtomic } from "../host/durable.ts";
-import { fromOsError } from "../host/errno.ts";
-import { listNames, pathExists, removeTreeAt } from "../host/files.ts";
+import type { ChainId } from "../../core/digest.ts";
+import { hasCode, StrataError } from "../../core/errors.ts";
+import { parseRecordId, type RecordId } from "../../core/ids.ts";
+import { type Durability, syncDir, writeFileAtomic } from "../../host/durable.ts";
+import { fromOsError } from "../../host/errno.ts";
+import { listNames, pathExists, removeTreeAt } from "../../host/files.ts";
 import { checkName, type NameChange, namesAfter } from "./catalog_name.ts";
 import {
   type CatalogRecord,
@@ -24,14 +24,14 @@ import {
   readCatalogRecord,
   standsFor,
 } from "./catalog_record.ts";
-import { asStrataError, type Finding } from "./finding.ts";
-import type { StoreLayout } from "./layout.ts";
+import { asStrataError, type Finding } from "../finding.ts";
+import type { StoreLayout } from "../layout.ts";
 import { checkNames, type NameFinding } from "./name_check.ts";
 import { NameClaims } from "./name_claims.ts";
-import { attempt } from "./record_file.ts";
+import { attempt } from "../record_file.ts";
 import { type Resolution, resolutionOf, resolveRef } from "./resolve_ref.ts";
-import { ensureRecordDir } from "./staged_files.ts";
-import type { WriteLock } from "./write_lock.ts";
+import { ensureRecordDir } from "../staged_files.ts";
+import type { WriteLock } from "../write_lock.ts";
 
 export type { NameChange } from "./catalog_name.ts";
 

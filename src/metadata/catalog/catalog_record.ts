@@ -6,12 +6,12 @@
  * @module
  */
 import * as v from "valibot";
-import { type ChainId, parseChainId } from "../core/digest.ts";
-import { parseRecordId, type RecordId } from "../core/ids.ts";
-import { type BlobInfo, blobInfoSchema, timeSchema } from "./blob_info.ts";
+import { type ChainId, parseChainId } from "../../core/digest.ts";
+import { parseRecordId, type RecordId } from "../../core/ids.ts";
+import { type BlobInfo, blobInfoSchema, timeSchema } from "../blob_info.ts";
 import { nameProblem } from "./catalog_name.ts";
-import { type MountName, parseMountName } from "./mounts.ts";
-import { corruptFile, jsonText, parsedText, type ReadContext, readRecordJson } from "./record_file.ts";
+import { type MountName, parseMountName } from "../mounts.ts";
+import { corruptFile, jsonText, parsedText, type ReadContext, readRecordJson } from "../record_file.ts";
 
 /** What JSON can hold. */
 export type JsonValue = null | boolean | number | string | readonly JsonValue[] | { readonly [key: string]: JsonValue };

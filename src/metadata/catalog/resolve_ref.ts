@@ -7,8 +7,8 @@
  *
  * @module
  */
-import { type ChainId, digestHex } from "../core/digest.ts";
-import { StrataError } from "../core/errors.ts";
+import { type ChainId, digestHex } from "../../core/digest.ts";
+import { StrataError } from "../../core/errors.ts";
 import { type CatalogRecord, standsFor } from "./catalog_record.ts";
 
 /** What a reference can mean. */
