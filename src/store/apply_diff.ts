@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { layersDirOf } from "../driver/parts/layer_directory.ts";
 import type { MountRecord } from "../metadata/mounts.ts";
 import { throwIfAborted } from "../stream/signal.ts";
 import { ingest } from "../worker/ingest.ts";
@@ -12,7 +13,6 @@ import { mountTarget, unmountTarget } from "./mount.ts";
 
 /** How a tar is applied. */
 export interface ApplyDiffOptions {
-  /** Aborting changes nothing. */
   /** Aborting changes nothing; once the tar is unpacked and checked, it is applied to its end. */
   readonly signal?: AbortSignal;
   /** Called with the bytes of the stream that were read since the last call. */
@@ -51,7 +51,7 @@ async function applyTo(
   const { stream, ...options } = request;
   const { ownership } = driver.capabilities;
   const idMappings = await driver.idMappingsOf(record.mountId);
-  const kept = { ownership, idMappings, limits: settings.limits };
+  const kept = { destination: layersDirOf(driver), ownership, idMappings, limits: settings.limits };
   const { diffId, changeset } = await ingest(pool, { source: { kind: "stream", stream }, dir, ...kept, ...options });
   throwIfAborted(options.signal);
   const target = await mountTarget(context, { kind: "writable", record }, {});

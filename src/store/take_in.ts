@@ -15,6 +15,7 @@
  */
 import pLimit from "p-limit";
 import type { ChainId, DiffId } from "../core/digest.ts";
+import { layersDirOf } from "../driver/parts/layer_directory.ts";
 import { processorCount } from "../host/process.ts";
 import type { LayerRecord } from "../metadata/layer_record.ts";
 import type { Staging } from "../metadata/staging.ts";
@@ -154,7 +155,9 @@ async function unpackOne(
   const { ownership } = context.driver.capabilities;
   const { idMappings } = context.driver.spec;
   const onProgress = (bytes: number): void => request.onProgress?.(index, { kind: "read", bytes });
-  const ingested = await ingest(context.pool, { source, dir, ownership, idMappings, limits, signal, onProgress });
+  const destination = layersDirOf(context.driver);
+  const kept = { destination, ownership, idMappings };
+  const ingested = await ingest(context.pool, { source, dir, ...kept, limits, signal, onProgress });
   const { diffId, archiveBytes } = ingested;
   request.onProgress?.(index, { kind: "unpacked", diffId, archiveBytes });
   return { kind: "unpacked", ingested, dir };

@@ -36,6 +36,8 @@ export interface IngestRequest {
   readonly source: BlobSource;
   /** The layer's own directory below a staging directory; made here. */
   readonly dir: string;
+  /** Where it is to lie in the end: the directory of the driver's layers. */
+  readonly destination: string;
   readonly ownership: Ownership;
   /** Under which ids its owners are kept. Absent: under their own. */
   readonly idMappings?: IdMappings | undefined;
@@ -74,11 +76,12 @@ export interface ReadBlob {
  * @throws {StrataError} by stage: `INVALID_ARCHIVE`, `LIMIT_EXCEEDED`, `NO_SPACE`, `ABORTED`; errors of the stream as they are
  */
 export async function ingest(pool: WorkerPool, request: IngestRequest): Promise<IngestedLayer> {
-  const { dir, ownership, idMappings, limits } = request;
+  const { dir, destination, ownership, idMappings, limits } = request;
+  const job = { dir, destination, ownership, idMappings, limits };
   return await joinStages(
     pool,
     request,
-    (input) => pool.run("unpack", { input, dir, ownership, idMappings, limits }, { transfer: [input] }),
+    (input) => pool.run("unpack", { input, ...job }, { transfer: [input] }),
   );
 }
 

@@ -2,13 +2,16 @@
 /**
  * The directory in which one layer is made. All of it is garbage until its parts are renamed into place (I3).
  *
- *   tree/        the bare tree, as unpacked                        → layer/ when sealed
- *   displaced/   contents that later members of the archive replaced
- *   layer/       the layer in its driver's form                    → the driver's home when published
- *   record/      tar-split.json.gz, diff, size, …                  → layerdb when published
+ *   data/tree/        the bare tree, as unpacked                        → data/layer/ when sealed
+ *   data/displaced/   contents that later members of the archive replaced
+ *   data/layer/       the layer in its driver's form                    → the driver's home when published
+ *   record/           tar-split.json.gz, diff, size, …                  → layerdb when published
+ *
+ * The data counts as what it becomes: where the driver's layers are a project of the file system's quotas, so is it.
  *
  * @module
  */
+import { shareProject } from "../host/quota/project_id.ts";
 import { ensureDir, openForWrite, removeTreeAt, renamePath } from "../host/files.ts";
 import type { OpenFile } from "../host/open_file.ts";
 
@@ -26,23 +29,33 @@ export class StagedLayer {
     this.dir = dir;
   }
 
-  /** Makes the directories that unpacking needs. */
-  static create(dir: string): StagedLayer {
+  /**
+   * Makes the directories that unpacking needs.
+   * @param destination where the layer is to lie: the directory of the driver's layers
+   */
+  static create(dir: string, destination: string): StagedLayer {
     const staged = new StagedLayer(dir);
-    for (const part of [dir, staged.treeDir, staged.displacedDir, staged.recordDir]) ensureDir(part, PRIVATE);
+    for (const part of [dir, staged.recordDir, staged.dataDir]) ensureDir(part, PRIVATE);
+    shareProject(staged.dataDir, destination);
+    for (const part of [staged.treeDir, staged.displacedDir]) ensureDir(part, PRIVATE);
     return staged;
   }
 
+  /** What the driver seals. */
+  get dataDir(): string {
+    return `${this.dir}/data`;
+  }
+
   get treeDir(): string {
-    return `${this.dir}/tree`;
+    return `${this.dataDir}/tree`;
   }
 
   get displacedDir(): string {
-    return `${this.dir}/displaced`;
+    return `${this.dataDir}/displaced`;
   }
 
   get layerDir(): string {
-    return `${this.dir}/layer`;
+    return `${this.dataDir}/layer`;
   }
 
   get recordDir(): string {
@@ -62,7 +75,7 @@ export class StagedLayer {
   moveAside(): StagedLayer {
     const aside = new StagedLayer(`${this.dir}-aside`);
     renamePath(this.dir, aside.dir, { replace: "never" });
-    StagedLayer.create(this.dir);
+    StagedLayer.create(this.dir, aside.dataDir);
     return aside;
   }
 

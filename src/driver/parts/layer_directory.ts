@@ -8,12 +8,13 @@ import { basename, dirname } from "node:path";
 import { fromText } from "../../core/bytes.ts";
 import { type IdShift, shiftOwner } from "../../core/id_map.ts";
 import { parseLayerPath, ROOT } from "../../core/layer_path.ts";
-import { isCacheId } from "../../core/ids.ts";
+import { isCacheId, randomCacheId } from "../../core/ids.ts";
 import { isOsError } from "../../host/errno.ts";
 import { listNames, statPath } from "../../host/files.ts";
 import { RootedDir } from "../../host/rooted_dir.ts";
 import { shiftXattr } from "../../changeset/owner_xattrs.ts";
 import type { TreeView } from "../../changeset/tree_view.ts";
+import type { LayerSealer } from "../interfaces/layer_sealer.ts";
 import type { FoundLayer } from "../interfaces/proto_driver.ts";
 
 /**
@@ -23,6 +24,11 @@ import type { FoundLayer } from "../interfaces/proto_driver.ts";
 export function makeDirectory(path: string, mode: number): void {
   using parent = RootedDir.open(dirname(path));
   parent.mkdir(parseLayerPath(fromText(basename(path))), mode);
+}
+
+/** The directory in which a driver's layers lie, one and the same for all of them. */
+export function layersDirOf(driver: Pick<LayerSealer, "locate">): string {
+  return dirname(driver.locate(randomCacheId()).dir);
 }
 
 /** The names in a directory that are ids of layers, and when each was last changed. */

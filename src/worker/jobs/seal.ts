@@ -39,7 +39,8 @@ export interface SealLayerRequest {
 export async function seal(request: SealLayerRequest): Promise<SealedLayer> {
   const driver = await loadDriver(request.driver);
   const { changeset, paths } = await settleOn(driver, request);
-  const { dir: staging, cacheId, stagedAs, parents, children = [] } = request;
+  const { cacheId, stagedAs, parents, children = [] } = request;
+  const staging = new StagedLayer(request.dir).dataDir;
   const names = { cacheId, ...(stagedAs === undefined ? {} : { stagedAs }) };
   const sealed = await driver.seal({ ...names, staging, changeset, parents, children });
   if (paths === "redirected") await proveExport(driver, request, sealed);

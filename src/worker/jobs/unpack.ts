@@ -17,6 +17,8 @@ export interface UnpackRequest {
   readonly input: MessagePort;
   /** The layer's own directory below a staging directory; made here. */
   readonly dir: string;
+  /** Where it is to lie in the end: the directory of the driver's layers. */
+  readonly destination: string;
   readonly ownership: Ownership;
   /** Under which ids its owners are kept. Absent: under their own. */
   readonly idMappings?: IdMappings | undefined;
@@ -27,7 +29,7 @@ export interface UnpackRequest {
 export async function unpack(request: UnpackRequest): Promise<UnpackedLayer> {
   const chunks = chunksFrom(request.input);
   try {
-    using pipeline = new LayerPipeline(StagedLayer.create(request.dir), request);
+    using pipeline = new LayerPipeline(StagedLayer.create(request.dir, request.destination), request);
     for await (const chunk of chunks) pipeline.push(chunk);
     return await pipeline.finish();
   } finally {

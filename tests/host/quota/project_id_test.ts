@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { mkdirSync, unlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, renameSync, rmdirSync, unlinkSync, writeFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import { hasErrno } from "../../../src/host/errno.ts";
 import { openForRead } from "../../../src/host/files.ts";
-import { allowRemoval, projectIdOf, setProjectId } from "../../../src/host/quota/project_id.ts";
+import { allowRemoval, projectIdOf, setProjectId, shareProject } from "../../../src/host/quota/project_id.ts";
 import { mountLoop, needsLoop } from "../../support/loop_file_system.ts";
 import { needsPrograms } from "../../support/interop.ts";
 
@@ -21,6 +21,30 @@ describe("project ids on xfs", needsLoop("xfs"), () => {
     assert.equal(projectIdOf(`${dir}/before`), 0);
     assert.equal(projectIdOf(`${dir}/after/deeper`), 4_000_000_000);
     assert.equal(projectIdOf(xfs.path), 0);
+  });
+
+  it("are shared with the directory that things are to be moved to, be it there already or not", () => {
+    using xfs = mountLoop("xfs");
+    const [home, staging] = [`${xfs.path}/home`, `${xfs.path}/staging`];
+    for (const dir of [home, staging]) mkdirSync(dir);
+    shareProject(staging, home);
+    assert.equal(projectIdOf(staging), 0);
+    setProjectId(home, 7);
+    for (const destination of [home, `${home}/not/yet`]) {
+      mkdirSync(`${staging}/before`);
+      assert.throws(() => renameSync(`${staging}/before`, `${home}/before`), (error) => hasErrno(error, "EXDEV"));
+      rmdirSync(`${staging}/before`);
+      shareProject(staging, destination);
+      mkdirSync(`${staging}/after`);
+      renameSync(`${staging}/after`, `${home}/after`);
+      renameSync(`${home}/after`, `${staging}/after`);
+      rmdirSync(`${staging}/after`);
+      shareProject(staging, xfs.path);
+      assert.equal(projectIdOf(staging), 0);
+    }
+    mkdirSync(`${staging}/of none`);
+    assert.equal(projectIdOf(`${staging}/of none`), 0);
+    renameSync(home, `${staging}/whatever comes`);
   });
 
   it("are those that xfs_io reads", needsPrograms("xfs_io"), () => {
