@@ -91,6 +91,11 @@ export class StoreLayout {
     return `${this.imageDir}/strata/catalog/names`;
   }
 
+  /** One directory of files per catalog record that has data items. */
+  get bigDataDir(): string {
+    return `${this.imageDir}/strata/catalog/data`;
+  }
+
   /** Operations under way, of every driver. */
   get stagingDir(): string {
     return `${this.root}/strata/tmp`;

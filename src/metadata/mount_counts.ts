@@ -7,6 +7,9 @@
  * somebody unknown, so that it is not unmounted under him (moby, graphdriver/counter.go). Counts of an earlier boot
  * are 0, should the run root outlive the boot.
  *
+ * Of the mounts of one layer, each catalog record may have its own: several records stand for one layer, and one's unmount
+ * takes none of another's. What becomes of the whole count becomes of its parts.
+ *
  * What is mounted in a user namespace is mounted nowhere else, so its counts are apart, in `session-<process>`, named by
  * the process with which the namespace ends.
  *
@@ -15,13 +18,14 @@
 import * as v from "valibot";
 import { digestHex, digestOf } from "../core/digest.ts";
 import { StrataError } from "../core/errors.ts";
-import { type CacheId, parseCacheId } from "../core/ids.ts";
+import { type CacheId, parseCacheId, parseRecordId, type RecordId } from "../core/ids.ts";
 import { writeFileAtomic } from "../host/durable.ts";
 import { fromOsError } from "../host/errno.ts";
 import { acquireLock, isLocked } from "../host/file_lock.ts";
 import { ensureDir, listNames, pathExists, removeTreeAt } from "../host/files.ts";
 import { bootId, isProcessAlive, type ProcessIdentity } from "../host/process.ts";
 import { countSchema } from "./blob_info.ts";
+import { added, type MountCount, NOTHING, without } from "./mount_count.ts";
 import { attempt, jsonText, readRecordJson } from "./record_file.ts";
 import { LOCK_TIMEOUT_MS, type WriteLockOptions } from "./write_lock.ts";
 
@@ -33,15 +37,19 @@ export interface MountState {
 
 /** Taking a mount. */
 export interface IncrementOptions extends MountState, WriteLockOptions {
+  /** Who takes it; absent: nobody in particular. */
+  readonly holder?: RecordId | undefined;
   /** Mounts; runs under the layer's lock when nothing is mounted yet. Its failure leaves the count at 0. */
   readonly whenFirst?: () => void | Promise<void>;
 }
 
 /** Giving a mount back. */
 export interface DecrementOptions extends MountState, WriteLockOptions {
+  /** Whose mount is given back; absent: nobody's, or anybody's where each has a holder. */
+  readonly holder?: RecordId | undefined;
   /** Unmounts; runs under the layer's lock when nobody is left. Its failure leaves the count as it was. */
   readonly whenLast?: () => void | Promise<void>;
-  /** `one` (the default), or `all` that anybody has. */
+  /** `one` (the default), or `all` that anybody has; with a holder, all of his. */
   readonly release?: "one" | "all";
 }
 
@@ -55,7 +63,12 @@ export interface CountsPlace {
 }
 
 const SESSION = /^session-(\d+)-(\d+)$/;
-const countFileSchema = v.object({ schema: v.literal(1), count: countSchema, bootId: v.string() });
+const countFileSchema = v.object({
+  schema: v.literal(1),
+  count: countSchema,
+  bootId: v.string(),
+  holders: v.exactOptional(v.record(v.string(), countSchema)),
+});
 
 /** The mount counts of one store. */
 export class MountCounts {
@@ -70,8 +83,13 @@ export class MountCounts {
   }
 
   /** How often a layer is mounted now. */
-  read(id: CacheId, { isMounted }: MountState = {}): number {
-    return reconcile(this.#recorded(id), isMounted);
+  read(id: CacheId, state: MountState = {}): number {
+    return this.#current(id, state).count;
+  }
+
+  /** How many of a layer's mounts a record has now. */
+  readHeld(id: CacheId, holder: RecordId, state: MountState = {}): number {
+    return this.#current(id, state).holders.get(holder) ?? 0;
   }
 
   /**
@@ -81,41 +99,50 @@ export class MountCounts {
    */
   increment(id: CacheId, options: IncrementOptions = {}): Promise<number> {
     return this.#locked(id, options, async () => {
-      const before = this.read(id, options);
-      // Noted first: after a crash between the two, a count without a mount is harmless; a mount without one stays.
-      this.#write(id, before + 1);
+      const before = this.#current(id, options);
+      const after = added(before, options);
+      // MountCount first: after a crash between the two, a count without a mount is harmless; a mount without one stays.
+      this.#write(id, after);
       try {
-        if (before === 0) await options.whenFirst?.();
+        if (before.count === 0) await options.whenFirst?.();
       } catch (error) {
         this.#write(id, before);
         throw error;
       }
-      return before + 1;
+      return after.count;
     });
   }
 
   /**
    * One mount less, or none left.
    * @returns the new count
-   * @throws {StrataError} `NOT_FOUND` when it is not mounted; `LOCKED`, `ABORTED`; whatever `whenLast` throws
+   * @throws {StrataError} `NOT_FOUND` when it is not mounted, or not by the holder; `LOCKED`, `ABORTED`; whatever `whenLast`
+   *   throws
    */
   decrement(id: CacheId, options: DecrementOptions = {}): Promise<number> {
     return this.#locked(id, options, async () => {
-      const before = this.read(id, options);
-      if (before === 0) {
-        this.#write(id, 0);
-        throw notMounted(id);
-      }
-      const after = options.release === "all" ? 0 : before - 1;
-      if (after === 0) await options.whenLast?.();
+      const before = this.#current(id, options);
+      if (before.count === 0) this.#write(id, NOTHING);
+      const after = without(before, options);
+      if (after === undefined) throw notMounted(id);
+      if (after.count === 0) await options.whenLast?.();
       this.#write(id, after);
-      return after;
+      return after.count;
     });
+  }
+
+  /** The layers that records have mounted, as they are noted; compare them by {@link MountCounts.readHeld}. */
+  held(): Map<RecordId, CacheId> {
+    const byHolder = new Map<RecordId, CacheId>();
+    for (const id of idsIn(this.#dir)) {
+      for (const holder of this.#recorded(id)?.holders.keys() ?? []) byHolder.set(holder, id);
+    }
+    return byHolder;
   }
 
   /** The process in whose namespace a layer is mounted, if it is another one than this process's. */
   mountedBy(id: CacheId): ProcessIdentity | undefined {
-    return this.#sessions().find(({ dir }) => (this.#recorded(id, dir) ?? 0) > 0)?.maker;
+    return this.#sessions().find(({ dir }) => (this.#recorded(id, dir)?.count ?? 0) > 0)?.maker;
   }
 
   /**
@@ -125,10 +152,7 @@ export class MountCounts {
   list(): Set<CacheId> {
     const ids = new Set<CacheId>();
     for (const dir of [this.#dir, ...this.#sessions().map((session) => session.dir)]) {
-      for (const name of namesIn(dir)) {
-        const id = attempt(() => parseCacheId(name));
-        if (id !== undefined && (this.#recorded(id, dir) ?? 0) > 0) ids.add(id);
-      }
+      for (const id of idsIn(dir)) if ((this.#recorded(id, dir)?.count ?? 0) > 0) ids.add(id);
     }
     return ids;
   }
@@ -138,7 +162,7 @@ export class MountCounts {
     const ids = namesIn(this.#dir).flatMap((name) => attempt(() => parseCacheId(name.replace(/\.lock$/, ""))) ?? []);
     return [...new Set(ids)].filter((id) => {
       if (isLocked(`${this.#base}/${id}.lock`)) return false;
-      return (this.#recorded(id) ?? 0) === 0 || !isMounted(id);
+      return (this.#recorded(id)?.count ?? 0) === 0 || !isMounted(id);
     });
   }
 
@@ -148,7 +172,7 @@ export class MountCounts {
    */
   async removeStale(id: CacheId, isMounted: (id: CacheId) => boolean): Promise<void> {
     await this.#locked(id, {}, () => {
-      if ((this.#recorded(id) ?? 0) === 0 || !isMounted(id)) this.#write(id, 0);
+      if ((this.#recorded(id)?.count ?? 0) === 0 || !isMounted(id)) this.#write(id, NOTHING);
       return Promise.resolve(0);
     });
   }
@@ -180,18 +204,33 @@ export class MountCounts {
     }
   }
 
-  /** `undefined` when nothing is noted, or it is of an earlier boot, or unreadable. */
-  #recorded(id: CacheId, dir = this.#dir): number | undefined {
-    const context = { action: `read how often ${id} is mounted`, remedy: "remove the file" };
-    const noted = attempt(() => readRecordJson(`${dir}/${id}`, countFileSchema, context));
-    return noted === undefined || noted.bootId !== bootId() ? undefined : noted.count;
+  /** What is noted, as the kernel has it. */
+  #current(id: CacheId, { isMounted }: MountState): MountCount {
+    const noted = this.#recorded(id);
+    if (isMounted === undefined) return noted ?? NOTHING;
+    if (!isMounted()) return NOTHING;
+    return noted === undefined || noted.count === 0 ? { ...NOTHING, count: 1 } : noted;
   }
 
-  #write(id: CacheId, count: number): void {
+  /** `undefined` when nothing is noted, or it is of an earlier boot, or unreadable. */
+  #recorded(id: CacheId, dir = this.#dir): MountCount | undefined {
+    const context = { action: `read how often ${id} is mounted`, remedy: "remove the file" };
+    const noted = attempt(() => readRecordJson(`${dir}/${id}`, countFileSchema, context));
+    if (noted === undefined || noted.bootId !== bootId()) return undefined;
+    const holders = Object.entries(noted.holders ?? {}).flatMap(([text, count]): [RecordId, number][] => {
+      const holder = attempt(() => parseRecordId(text));
+      return holder === undefined ? [] : [[holder, count]];
+    });
+    return { count: noted.count, holders: new Map(holders) };
+  }
+
+  #write(id: CacheId, { count, holders }: MountCount): void {
     const path = `${this.#dir}/${id}`;
+    const held = holders.size === 0 ? undefined : Object.fromEntries(holders);
+    const text = jsonText({ schema: 1, count, bootId: bootId(), holders: held });
     try {
       if (count === 0) removeTreeAt(path);
-      else writeFileAtomic(path, jsonText({ schema: 1, count, bootId: bootId() }), { mode: 0o600, durability: "none" });
+      else writeFileAtomic(path, text, { mode: 0o600, durability: "none" });
     } catch (error) {
       throw fromOsError(error, `note how often ${id} is mounted`);
     }
@@ -224,9 +263,8 @@ function namesIn(dir: string): string[] {
   }
 }
 
-function reconcile(recorded: number | undefined, isMounted: (() => boolean) | undefined): number {
-  if (isMounted === undefined) return recorded ?? 0;
-  return isMounted() ? Math.max(1, recorded ?? 1) : 0;
+function idsIn(dir: string): CacheId[] {
+  return namesIn(dir).flatMap((name) => attempt(() => parseCacheId(name)) ?? []);
 }
 
 function notMounted(id: CacheId): StrataError<"NOT_FOUND"> {

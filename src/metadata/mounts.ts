@@ -15,7 +15,7 @@
 import * as v from "valibot";
 import { type ChainId, parseChainId } from "../core/digest.ts";
 import { StrataError } from "../core/errors.ts";
-import { type CacheId, parseCacheId, randomId } from "../core/ids.ts";
+import { type CacheId, parseCacheId, parseRecordId, randomId, type RecordId } from "../core/ids.ts";
 import { type Durability, syncDir } from "../host/durable.ts";
 import { fromOsError } from "../host/errno.ts";
 import { ensureDir, listNames, removeTreeAt, renamePath, statPath } from "../host/files.ts";
@@ -23,7 +23,15 @@ import { shareProject } from "../host/quota/project_id.ts";
 import { countSchema, timeSchema } from "./blob_info.ts";
 import { asStrataError, type Finding, pathOf } from "./finding.ts";
 import type { StoreLayout } from "./layout.ts";
-import { attempt, corruptFile, jsonText, type ReadContext, readRecordJson, readRecordText } from "./record_file.ts";
+import {
+  attempt,
+  corruptFile,
+  jsonText,
+  parsedText,
+  type ReadContext,
+  readRecordJson,
+  readRecordText,
+} from "./record_file.ts";
 import { ensureRecordDir, writeStagedFiles } from "./staged_files.ts";
 import type { WriteLock } from "./write_lock.ts";
 
@@ -55,6 +63,8 @@ export interface MountExtras {
   readonly mountLabel?: string;
   /** The driver's options. */
   readonly storageOptions?: Readonly<Record<string, string>>;
+  /** The catalog record whose own it is. Without that record it is what a crash left. */
+  readonly record?: RecordId;
   /** How user ids are mapped. */
   readonly uidMap?: readonly IdRange[];
   /** How group ids are mapped. */
@@ -97,6 +107,7 @@ const extrasSchema = v.object({
   created: v.exactOptional(timeSchema),
   mountLabel: v.exactOptional(v.string()),
   storageOptions: v.exactOptional(v.record(v.string(), v.string())),
+  record: v.exactOptional(parsedText(parseRecordId)),
   uidMap: v.exactOptional(idMapSchema),
   gidMap: v.exactOptional(idMapSchema),
 });
@@ -284,8 +295,9 @@ function filesOf(record: MountRecord): [name: string, text: string][] {
   const files: [string, string][] = [["mount-id", record.mountId]];
   if (record.initId !== undefined) files.push(["init-id", record.initId]);
   if (record.parent !== undefined) files.push(["parent", record.parent]);
-  const { created, mountLabel, storageOptions, uidMap, gidMap } = record;
-  files.push(["strata.json", jsonText({ schema: 1, created, mountLabel, storageOptions, uidMap, gidMap })]);
+  const { created, mountLabel, storageOptions, record: recordId, uidMap, gidMap } = record;
+  const extras = { schema: 1, created, mountLabel, storageOptions, record: recordId, uidMap, gidMap };
+  files.push(["strata.json", jsonText(extras)]);
   return files;
 }
 

@@ -6,9 +6,10 @@
  * @module
  */
 import * as v from "valibot";
-import { type ChainId, parseChainId } from "../../core/digest.ts";
+import { type ChainId, type DiffId, type Digest, parseChainId, parseDiffId, parseDigest } from "../../core/digest.ts";
+import type { IdMap } from "../../core/id_map.ts";
 import { parseRecordId, type RecordId } from "../../core/ids.ts";
-import { type BlobInfo, blobInfoSchema, timeSchema } from "../blob_info.ts";
+import { type BlobInfo, blobInfoSchema, countSchema, timeSchema } from "../blob_info.ts";
 import { nameProblem } from "./catalog_name.ts";
 import { type MountName, parseMountName } from "../mounts.ts";
 import { corruptFile, jsonText, parsedText, type ReadContext, readRecordJson } from "../record_file.ts";
@@ -18,8 +19,44 @@ export type JsonValue = null | boolean | number | string | readonly JsonValue[] 
 
 /** What a record stands for: a stack of layers, or a writable layer. */
 export type RecordTarget =
-  | { readonly kind: "layer"; readonly chainId: ChainId }
+  | {
+    readonly kind: "layer";
+    readonly chainId: ChainId;
+    /** Its diff is still to come: until then it stands for a layer that changes nothing. */
+    readonly awaits?: "diff";
+    /** The writable layer through which it is mounted, where it is shown under ids of its own. Nobody writes to it. */
+    readonly view?: MountName;
+  }
   | { readonly kind: "writable"; readonly mountName: MountName };
+
+/** A data item of a record. Its bytes lie in a file of their own. */
+export interface BigDataItem {
+  /** Whatever the caller calls it. */
+  readonly key: string;
+  /** Of its bytes. */
+  readonly digest: Digest;
+  /** Bytes. */
+  readonly size: number;
+}
+
+/**
+ * What a record repeats of its layer, so that a list of thousands reads one file each. A layer never changes (I2), so it
+ * stays true; whether the layer is still there and sound, only the layer's own record tells.
+ */
+export interface RecordContent {
+  /** Digest of the uncompressed tar. */
+  readonly diffId: DiffId;
+  /** The stack below; absent for a base layer. */
+  readonly parent?: ChainId;
+  /** Bytes of the layer alone, as its driver counted them when it was registered. */
+  readonly sizeBytes: number;
+  /** Bytes of the uncompressed tar; absent for layers that another tool registered. */
+  readonly archiveBytes?: number;
+  /** The users that own members of the tar, before any map; absent where they are unknown or too many. */
+  readonly uids?: readonly number[];
+  /** The groups, likewise. */
+  readonly gids?: readonly number[];
+}
 
 /** What users know a layer by. Several records may stand for one stack. */
 export interface CatalogRecord {
@@ -29,14 +66,26 @@ export interface CatalogRecord {
   readonly names: readonly string[];
   /** What it stands for. */
   readonly target: RecordTarget;
+  /** The record that its maker named as the one below. It may be gone since; what lies below is the layers' to tell. */
+  readonly parent?: RecordId;
   /** ISO 8601, UTC. */
   readonly created: string;
   /** The caller's own text. */
   readonly metadata: string;
   /** Whatever a caller wants to remember by keys. */
   readonly flags: Readonly<Record<string, JsonValue>>;
-  /** The blob that this record's layer came from. */
+  /** SELinux label of its mounts, unless one asks for another. */
+  readonly mountLabel?: string;
+  /** Under which user ids it is shown; absent: as the store keeps its layers. */
+  readonly uidMap?: readonly IdMap[];
+  /** Under which group ids; there if and only if {@link CatalogRecord.uidMap} is. */
+  readonly gidMap?: readonly IdMap[];
+  /** The blob that this record's layer came from: a memory, since the same layer compresses to other bytes elsewhere. */
   readonly blob?: BlobInfo;
+  /** Of its layer; absent for writable layers, and in records of an earlier version. */
+  readonly content?: RecordContent;
+  /** In the order in which the keys were first set. */
+  readonly bigData?: readonly BigDataItem[];
 }
 
 const jsonValue: v.GenericSchema<unknown, JsonValue> = v.lazy(() =>
@@ -50,18 +99,37 @@ const jsonValue: v.GenericSchema<unknown, JsonValue> = v.lazy(() =>
   ])
 );
 
+const idMapSchema = v.array(v.object({ containerId: countSchema, hostId: countSchema, size: countSchema }));
 const recordSchema = v.object({
   schema: v.literal(1),
   id: parsedText(parseRecordId),
   names: v.array(v.pipe(v.string(), v.check((name) => nameProblem(name) === undefined, "it is no name"))),
   target: v.variant("kind", [
-    v.object({ kind: v.literal("layer"), chainId: parsedText(parseChainId) }),
+    v.object({
+      kind: v.literal("layer"),
+      chainId: parsedText(parseChainId),
+      awaits: v.exactOptional(v.literal("diff")),
+      view: v.exactOptional(parsedText(parseMountName)),
+    }),
     v.object({ kind: v.literal("writable"), mountName: parsedText(parseMountName) }),
   ]),
+  parent: v.exactOptional(parsedText(parseRecordId)),
   created: timeSchema,
   metadata: v.string(),
   flags: v.record(v.string(), jsonValue),
+  mountLabel: v.exactOptional(v.string()),
+  uidMap: v.exactOptional(idMapSchema),
+  gidMap: v.exactOptional(idMapSchema),
   blob: v.exactOptional(blobInfoSchema),
+  content: v.exactOptional(v.object({
+    diffId: parsedText(parseDiffId),
+    parent: v.exactOptional(parsedText(parseChainId)),
+    sizeBytes: countSchema,
+    archiveBytes: v.exactOptional(countSchema),
+    uids: v.exactOptional(v.array(countSchema)),
+    gids: v.exactOptional(v.array(countSchema)),
+  })),
+  bigData: v.exactOptional(v.array(v.object({ key: v.string(), digest: parsedText(parseDigest), size: countSchema }))),
 });
 
 /**
@@ -82,8 +150,15 @@ export function readCatalogRecord(path: string, id: RecordId): CatalogRecord | u
 
 /** A record as the text of its file. */
 export function catalogRecordText(record: CatalogRecord): string {
-  const { id, names, target, created, metadata, flags, blob } = record;
-  return jsonText({ schema: 1, id, names, target, created, metadata, flags, blob });
+  const { id, names, target, parent, created, metadata, flags, mountLabel, uidMap, gidMap, ...rest } = record;
+  const { blob, content, bigData } = rest;
+  const document = { schema: 1, id, names, target, parent, created, metadata, flags, mountLabel, uidMap, gidMap };
+  return jsonText({ ...document, blob, content, bigData });
+}
+
+/** The writable layer that is a record's own: the one that it stands for, or is shown through. */
+export function mountOf({ target }: CatalogRecord): MountName | undefined {
+  return target.kind === "writable" ? target.mountName : target.view;
 }
 
 /** True for records that stand for this stack. */

@@ -17,13 +17,7 @@ import { type Durability, syncDir, writeFileAtomic } from "../../host/durable.ts
 import { fromOsError } from "../../host/errno.ts";
 import { listNames, pathExists, removeTreeAt } from "../../host/files.ts";
 import { checkName, type NameChange, namesAfter } from "./catalog_name.ts";
-import {
-  type CatalogRecord,
-  catalogRecordText,
-  type JsonValue,
-  readCatalogRecord,
-  standsFor,
-} from "./catalog_record.ts";
+import { type CatalogRecord, catalogRecordText, readCatalogRecord, standsFor } from "./catalog_record.ts";
 import { asStrataError, type Finding } from "../finding.ts";
 import type { StoreLayout } from "../layout.ts";
 import { checkNames, type NameFinding } from "./name_check.ts";
@@ -43,12 +37,8 @@ export interface CatalogListing {
   readonly findings: readonly Finding[];
 }
 
-/** A change of what else may change. */
-export interface RecordChange {
-  readonly metadata?: string;
-  /** All flags, as they are to be. */
-  readonly flags?: Readonly<Record<string, JsonValue>>;
-}
+/** What may change of a record beside its names. */
+export type RecordChange = Partial<Omit<CatalogRecord, "id" | "names" | "created">>;
 
 const SUFFIX = ".json";
 
@@ -168,18 +158,15 @@ export class CatalogRecords {
   }
 
   /**
-   * Changes a record's metadata or flags.
+   * Changes a record beside its names: reads it, and replaces its file.
+   * @param change what becomes of what stands there now
    * @returns the record as it is now
-   * @throws {StrataError} `NOT_FOUND`
+   * @throws {StrataError} `NOT_FOUND`; whatever `change` throws, and nothing is changed
    */
-  update(lock: WriteLock, id: RecordId, change: RecordChange): CatalogRecord {
+  update(lock: WriteLock, id: RecordId, change: (before: CatalogRecord) => RecordChange): CatalogRecord {
     lock.assertCovers(this.#layout);
-    const { metadata, flags } = change;
-    const after = {
-      ...this.get(id),
-      ...(metadata === undefined ? {} : { metadata }),
-      ...(flags === undefined ? {} : { flags }),
-    };
+    const before = this.get(id);
+    const after = { ...before, ...change(before) };
     this.#write(after);
     return after;
   }

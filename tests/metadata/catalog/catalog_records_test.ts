@@ -124,9 +124,9 @@ describe("CatalogRecords keeps records", () => {
     using store = scratchStore();
     const { records, create } = catalogOf(store.layout);
     await create(record("r1", ["n"]));
-    const after = await withWriteLock(store.layout, {}, (lock) => records.update(lock, ID, { metadata: "m" }));
+    const after = await withWriteLock(store.layout, {}, (lock) => records.update(lock, ID, () => ({ metadata: "m" })));
     assert.deepEqual(after, { ...record("r1", ["n"]), metadata: "m" });
-    await withWriteLock(store.layout, {}, (lock) => records.update(lock, ID, { flags: { f: 1 } }));
+    await withWriteLock(store.layout, {}, (lock) => records.update(lock, ID, () => ({ flags: { f: 1 } })));
     assert.deepEqual(records.get(ID), { ...after, flags: { f: 1 } });
   });
 
