@@ -66,7 +66,9 @@ function makeLayer(home: OverlayHome, { location, below, limits, idMappings }: N
   home.ids.admit(location, dir);
   if (below[0] === undefined) return home.ids.giveToRoot(location);
   inheritRoot(home, location, below);
-  if (!isCommitted(below[0].dir)) markCommitted(below[0].dir);
+  if (isCommitted(below[0].dir)) return;
+  using _room = home.quota.relax(below[0].dir);
+  markCommitted(below[0].dir);
 }
 
 /** Overlayfs shows the upper's root directory as the merged root, so it must look like the one below. */

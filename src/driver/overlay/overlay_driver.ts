@@ -165,7 +165,8 @@ export class OverlayDriver implements Driver {
 
   async get(id: CacheId, options: GetOptions = {}): Promise<string> {
     const layer = requireLayer(this.locate(id));
-    return await this.#quota.relaxed(layer.dir, () => this.#mounts.get(layer, options));
+    using _room = this.#quota.relax(layer.dir);
+    return await this.#mounts.get(layer, options);
   }
 
   async put(id: CacheId): Promise<void> {

@@ -62,6 +62,7 @@ export class OverlaySealer {
   mend(id: CacheId, parents: readonly LayerLocation[]): void {
     attempt(`mend layer ${id}`, () => {
       const dir = this.#dirOf(id);
+      using _room = this.#home.quota.relax(dir);
       if (findLinkName(dir) === undefined) writeLinkName(dir, findLinkTo(this.#home.path, id) ?? randomLinkName());
       this.#home.names.link(id);
       const lowers = lowersOn(parents);

@@ -32,8 +32,8 @@ export interface QuotaPlace {
 /** No limits. */
 export const UNLIMITED: ProjectLimits = { bytes: 0, inodes: 0 };
 
-/** What a mount needs of a full layer; file systems reserve many blocks for a directory. */
-const MOUNT_SLACK: ProjectLimits = { bytes: 16 * 1024 * 1024, inodes: 16 };
+/** What a mount or a note needs of a full layer; file systems reserve many blocks for a directory. */
+const SLACK: ProjectLimits = { bytes: 16 * 1024 * 1024, inodes: 16 };
 /** Docker's name for the device's node, which kernels before 5.14 need. */
 const DEVICE_NODE = "backingFsBlockDev";
 /** Ids below are left to people, unless the home has one. */
@@ -92,20 +92,18 @@ export class LayerQuota {
   }
 
   /**
-   * Acts while a layer may use a little more: mounting makes directories in it, which a full layer would not allow. The
-   * limits are known all the time, so that the next call mends what a killed process left.
-   * @throws whatever `act` throws
+   * Lets a layer use a little more until this is disposed of: mounting makes directories in it, and notes about it are files
+   * there, which a full layer would not take. The limits are known all the time, so that the next call mends what a killed
+   * process left.
    */
-  async relaxed<T>(dir: string, act: () => Promise<T>): Promise<T> {
+  relax(dir: string): Disposable {
     const id = this.#ownId(dir);
-    if (id === undefined) return await act();
+    if (id === undefined) return { [Symbol.dispose]() {} };
     const limits = this.#attempt(`measure "${dir}"`, () => this.#quotas.usage(id));
-    this.#attempt(`make room in "${dir}"`, () => this.#quotas.limit(id, limits, MOUNT_SLACK));
-    try {
-      return await act();
-    } finally {
-      this.#attempt(`limit the size of "${dir}"`, () => this.#quotas.limit(id, limits));
-    }
+    this.#attempt(`make room in "${dir}"`, () => this.#quotas.limit(id, limits, SLACK));
+    return {
+      [Symbol.dispose]: () => this.#attempt(`limit the size of "${dir}"`, () => this.#quotas.limit(id, limits)),
+    };
   }
 
   /** Gives the limits of a layer back that is about to be removed. Its id is free once its directory is gone. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdirSync, readdirSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync } from "node:fs";
 import { describe, it } from "node:test";
 import { hasCode } from "../../../src/core/errors.ts";
 import { randomCacheId } from "../../../src/core/ids.ts";
@@ -40,6 +40,24 @@ for (const name of ["overlay2", "vfs"]) {
       } finally {
         await driver.cleanup();
       }
+    });
+
+    it("let a full layer be one that others lie on", async () => {
+      using home = onXfs(name);
+      const { driver } = home;
+      const [full, above] = [randomCacheId(), randomCacheId()];
+      await driver.createReadWrite(full, undefined, { storageOptions: { inodes: "20" } });
+      const tree = await driver.get(full);
+      const { dir } = driver.locate(full);
+      while (make(`${tree}/${randomCacheId()}`));
+      const before = readdirSync(tree).length;
+      assert.ok(before < 20 && !makes(() => mkdirSync(`${dir}/more`)), "the layer is full for this process, too");
+      await driver.create(above, full);
+      assert.equal(name === "overlay2", existsSync(`${dir}/committed`));
+      assert.equal(make(`${tree}/more`), false, "the limits hold again");
+      const other = await driver.get(above, { access: "read-only" });
+      assert.equal(readdirSync(other).length, before);
+      await driver.put(above);
     });
 
     it("hold for inodes, and come from the driver's options where a layer has none of its own", async () => {
@@ -129,6 +147,15 @@ function fill(dir: string, mebibytes: number): number {
   const dd = ["dd", "if=/dev/zero", `of=${path}`, "bs=64k", `count=${mebibytes * 16}`, "conv=fsync"];
   const { stderr } = spawnSync("setpriv", ["--bounding-set", "-sys_resource", ...dd], { encoding: "utf8" });
   return Number(/^(\d+) bytes/m.exec(stderr)?.[1] ?? 0);
+}
+
+function makes(act: () => void): boolean {
+  try {
+    act();
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function make(path: string): boolean {
