@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdirSync, symlinkSync } from "node:fs";
+import { existsSync, mkdirSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { describe, it } from "node:test";
@@ -57,6 +57,19 @@ describe("strata unshare", WITH_USER, () => {
     assert.deepEqual([code, said.split("\n").slice(1)], [4, ["caught", ""]]);
   });
 
+  it("ends what is inside when it is killed itself", async () => {
+    for (const ids of USERS) {
+      using user = new OrdinaryUser(ids);
+      const script = 'echo "$PPID"; for i in $(seq 50); do sleep 0.2; done; touch survived';
+      const child = user.spawn(user.strata("unshare", "sh", "-c", script));
+      // The standard streams are closed when the command inside has ended, too.
+      const closed = new Promise((resolve) => child.once("close", (_, signal) => resolve(signal)));
+      child.stdout?.setEncoding("utf8").once("data", (pid: string) => process.kill(Number(pid), "SIGKILL"));
+      assert.equal(await closed, "SIGKILL");
+      assert.equal(existsSync(join(user.home, "survived")), false);
+    }
+  });
+
   it("is entered by commands also where the environment speaks of a namespace that they are not in", async () => {
     using user = new OrdinaryUser();
     const command = user.strata("--driver", "overlay2", "layers", "--quiet");
@@ -79,7 +92,7 @@ describe("strata unshare", WITH_USER, () => {
     using user = new OrdinaryUser("65536");
     const bin = join(user.home, "bin");
     mkdirSync(bin);
-    for (const name of ["sh", "mount", "unshare"]) symlinkSync(whereIs(name), join(bin, name));
+    for (const name of ["sh", "mount", "setpriv", "unshare"]) symlinkSync(whereIs(name), join(bin, name));
     const command = ["env", `PATH=${bin}`, ...user.strata("unshare", "true")];
     const { code, stderr } = await user.run(command);
     assert.equal(code, EXIT.unsupported, stderr);

@@ -6,6 +6,10 @@
  * that map. Without, the user's own id is all there is. Terminal, standard streams, signals and exit code are those of
  * the command, as if nothing lay between.
  *
+ * The command ends with this process, however that ends: others know the namespace by this process, and take what was
+ * mounted there for gone. The kernel sees to that (PR_SET_PDEATHSIG(2const), by setpriv(1)), from when the command has all its
+ * rights: gaining some clears the setting.
+ *
  * @module
  */
 import { type ChildProcess, spawn } from "node:child_process";
@@ -30,7 +34,10 @@ export interface EnterOptions {
 const UNSHARE = ["--user", "--mount", "--propagation", "slave"];
 /** Says over descriptor 3 that it is in its namespaces, and goes on when the maps are written. */
 const WAIT_FOR_MAPS = 'printf . >&3 && read -r _ <&3 && exec 3>&- && exec "$@"';
+/** A parent that died before the kernel was told ends nothing. */
+const UNLESS_ORPHANED = 'test "$PPID" = "$0" && exec "$@"';
 const TIMEOUT_MS = 10_000;
+
 /**
  * Runs a command in new namespaces to its end, and gives its exit code: 128 and the signal's number when a signal ended
  * it, 127 when there is no such program. For root, also for root of a namespace, the command is just run: it may mount.
@@ -44,9 +51,10 @@ export async function runInUserNamespace(command: readonly string[], { env }: En
   const options = { env: { ...env, [NAMESPACE_VARIABLE]: `${pid}-${startTime}` } };
   const user = currentUser();
   const ids = subordinateIds(user);
-  if (ids === undefined) return await runToEnd([...UNSHARE, "--map-root-user", "--", ...command], options);
+  const bound = ["setpriv", "--pdeathsig", "KILL", "--", "sh", "-c", UNLESS_ORPHANED, String(pid), ...command];
+  if (ids === undefined) return await runToEnd([...UNSHARE, "--map-root-user", "--", ...bound], options);
   requireMapPrograms();
-  const waiting = ["sh", "-c", WAIT_FOR_MAPS, "sh", ...command];
+  const waiting = ["sh", "-c", WAIT_FOR_MAPS, "sh", ...bound];
   return await runToEnd([...UNSHARE, "--", ...waiting], { ...options, onReady: (pid) => writeMaps(pid, user, ids) });
 }
 

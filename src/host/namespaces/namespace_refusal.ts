@@ -44,6 +44,8 @@ const SWITCHES: readonly Switch[] = [
   },
 ];
 
+/** Programs without which no namespace is entered. */
+const PROGRAMS = ["unshare", "setpriv"] as const;
 const TIMEOUT_MS = 10_000;
 
 /** Why a command cannot be run in a user namespace here; `undefined` when it can. Tries it. */
@@ -51,11 +53,10 @@ export async function namespaceRefusal(): Promise<NamespaceRefusal | undefined> 
   if (!pathExists("/proc/self/ns/user")) {
     return { reason: "the kernel has no user namespaces", remedy: "use a kernel with CONFIG_USER_NS" };
   }
-  if (findProgram("unshare") === undefined) {
-    return { reason: 'the program "unshare" is not in PATH', remedy: "install util-linux" };
-  }
+  const missing = PROGRAMS.find((name) => findProgram(name) === undefined);
+  if (missing !== undefined) return { reason: `the program "${missing}" is not in PATH`, remedy: "install util-linux" };
   // A mount shows that the namespace gives rights, too, and is not only there.
-  const mount = ["mount", "-t", "tmpfs", "none", "/proc"];
+  const mount = ["setpriv", "--pdeathsig", "KILL", "--", "mount", "-t", "tmpfs", "none", "/proc"];
   const args = ["--user", "--map-root-user", "--mount", "--propagation", "slave", "--", ...mount];
   const { code, stderr } = await runCommand("unshare", args, { timeoutMs: TIMEOUT_MS });
   return code === 0 ? undefined : diagnose(stderr);
@@ -64,6 +65,12 @@ export async function namespaceRefusal(): Promise<NamespaceRefusal | undefined> 
 function diagnose(stderr: string): NamespaceRefusal {
   for (const { path, forbids, reason, setting } of SWITCHES) {
     if (readText(path)?.trim() === forbids) return { reason, remedy: `as root, run "sysctl -w ${setting}"` };
+  }
+  if (stderr.startsWith("setpriv: ")) {
+    return {
+      reason: `"setpriv" failed: ${stderr.slice(9).split("\n", 1)}`,
+      remedy: "install that of util-linux, 2.33 or later",
+    };
   }
   return {
     reason: stderr.trim().split("\n", 1)[0] || "it was refused without a reason",
