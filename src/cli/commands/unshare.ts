@@ -14,7 +14,8 @@ export const unshare: CommandSpec = {
   summary: "Run a command, or a shell, in a user namespace, where an ordinary user may mount overlays",
   description: `What is mounted inside is seen inside only, and ends with the command. The user is root there, and all
 commands of strata inside use the store that this one names. Ids that /etc/subuid and /etc/subgid give the user can own
-files; without any, only the user can. The exit code is the command's. For root, the command is just run.`,
+files; without any, only the user can. The exit code is the command's, which is killed when this one is. For root, the
+command is just run.`,
   arguments: [{ name: "CMD", summary: "the command and its arguments; without it, $SHELL", count: "any" }],
   examples: [
     { line: "strata unshare", does: "a shell in which strata mount works" },
