@@ -67,6 +67,7 @@ export type { Debris, LayerFault, LayerUpkeep } from "./src/driver/interfaces/la
 export { naiveDiffDriver } from "./src/driver/naive/naive_diff.ts";
 export type { DiffableDriver } from "./src/driver/naive/naive_diff.ts";
 export { naiveLayerIdMapUpdater } from "./src/driver/naive/naive_id_maps.ts";
+export type { NotingIdMapUpdater } from "./src/driver/naive/naive_id_maps.ts";
 export type {
   Awaitable,
   CreateOptions,

@@ -42,6 +42,8 @@ export interface ChownRequest {
   readonly unmapped?: "refuse" | IdPair;
   /** Whether an object is a mark of the driver's, such as a whiteout: it belongs to nobody, and is left alone. */
   readonly isMark?: (stat: FileStat) => boolean;
+  /** Called when nothing was found that the maps do not hold, before anything is changed. */
+  readonly whenChecked?: () => void;
 }
 
 /** What was done. */
@@ -61,6 +63,7 @@ export function chownTreeByMaps(tree: RootedDir, request: ChownRequest): ChownRe
   const chown = new TreeChown(tree, request);
   try {
     chown.check();
+    request.whenChecked?.();
     return chown.apply();
   } catch (error) {
     throw fromOsError(error, "give the tree to its mapped owners");

@@ -145,10 +145,16 @@ function withoutData({ chainId, path }: WithdrawnLayer): WithdrawnLayer {
   return { chainId, path };
 }
 
-async function sweepDebris({ driver }: StoreContext, { subject }: GcItem): Promise<"removed" | "kept"> {
+async function sweepDebris(context: StoreContext, { subject }: GcItem): Promise<"removed" | "kept"> {
+  const { driver } = context;
   const debris = driver.debris().find(({ path }) => path === subject);
-  if (debris !== undefined) await driver.removeDebris(debris);
-  return "removed";
+  if (debris === undefined) return "removed";
+  const { cacheId } = debris;
+  if (cacheId === undefined) return removed(await driver.removeDebris(debris));
+  const owned = await underLock(context, () => claimUnnamed(context, cacheId));
+  if (owned === "claimed" || owned === "named") return "kept";
+  using _claim = owned;
+  return removed(await driver.removeDebris(debris));
 }
 
 /** Records on their way in and out have no lock of their own, but are there only under the write lock. */

@@ -102,7 +102,9 @@ export function planGc(snapshot: GcSnapshot, { nowMs, minAgeMs }: GcLimits): GcI
       orphanItem,
     ),
     ...unnamedDirectories(snapshot, isOld),
-    ...snapshot.debris.filter(({ modifiedMs, use }) => use === "none" ? isOld(modifiedMs) : isUnwritten(modifiedMs))
+    ...snapshot.debris
+      .filter(({ modifiedMs, use }) => use === "none" ? isOld(modifiedMs) : isUnwritten(modifiedMs))
+      .filter(({ cacheId }) => cacheId === undefined || !snapshot.claimed.has(cacheId))
       .map(({ path, what }) => itemOf("debris", path, what)),
     ...snapshot.staging.flatMap((entry) => abandoned(entry, isOld)),
     ...snapshot.temporary.filter(({ modifiedMs }) => isUnwritten(modifiedMs)).map(({ path, what }) =>

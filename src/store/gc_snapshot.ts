@@ -20,7 +20,8 @@ export function readSnapshot(context: StoreContext): GcSnapshot {
   const directories = driver.list();
   const { named, needed } = namedDirectories(context);
   const orphans = layerDb.orphans();
-  const ids = [...directories, ...orphans].flatMap(({ cacheId }) => cacheId ?? []);
+  const debris = driver.debris();
+  const ids = [...directories, ...orphans, ...debris].flatMap(({ cacheId }) => cacheId ?? []);
   return {
     ...layersOf(context),
     orphans,
@@ -28,7 +29,7 @@ export function readSnapshot(context: StoreContext): GcSnapshot {
     named,
     needed,
     claimed: new Set(ids.filter((id) => !named.has(id) && claims.isTaken(directoryClaim(id)))),
-    debris: driver.debris(),
+    debris,
     staging: staging.list(),
     temporary: listTemporaryFiles(layout),
     deadHolds: holds.dead(),

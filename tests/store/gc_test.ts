@@ -53,6 +53,13 @@ describe("planGc()", () => {
     assert.deepEqual(planGc({ ...NOTHING, layers, userCounts: new Map([[a, 1]]) }, NOW), []);
   });
 
+  it("leaves what is to become a part of a layer that somebody is making", () => {
+    const cacheId = randomCacheId();
+    const debris = [{ path: "/home/part", what: "a part", modifiedMs: 0, use: "none", cacheId }] as const;
+    assert.equal(planGc({ ...NOTHING, debris }, NOW).length, 1);
+    assert.deepEqual(planGc({ ...NOTHING, debris, claimed: new Set([cacheId]) }, NOW), []);
+  });
+
   it("takes a directory that is unnamed, unneeded, unclaimed and old", () => {
     const [id, other] = [randomCacheId(), randomCacheId()];
     const directories = [{ cacheId: id, modifiedMs: 0 }];

@@ -18,6 +18,8 @@ export interface Debris {
   readonly modifiedMs: number;
   /** Whether a running process may be using it for a moment: then only its age tells. */
   readonly use: "none" | "momentary";
+  /** The layer that it was to become a part of: as long as somebody makes that, it is not to be removed. */
+  readonly cacheId?: CacheId;
 }
 
 /** Something about a layer's directory that is not as it must be. */

@@ -9,12 +9,11 @@
  *
  * @module
  */
-import type { IdMappings } from "../../core/id_map.ts";
+import { IDENTITY, type IdMappings } from "../../core/id_map.ts";
 import type { CacheId } from "../../core/ids.ts";
 import type { Change } from "../../changeset/change.ts";
 import type { TreeView } from "../../changeset/tree_view.ts";
 import { syncDir } from "../../host/durable.ts";
-import { fromOsError } from "../../host/errno.ts";
 import { mountAt } from "../../host/mount_table.ts";
 import { findUnpackedDiffs } from "./apply_diff.ts";
 import type {
@@ -33,7 +32,7 @@ import { HomeSealer, nameOf } from "./home_sealer.ts";
 import { LayerTrees } from "./layer_trees.ts";
 import type { Debris, LayerFault, LayerUpkeep } from "../interfaces/layer_upkeep.ts";
 import { unmountBelow } from "../parts/mounting.ts";
-import { naiveLayerIdMapUpdater } from "./naive_id_maps.ts";
+import { MadeLayers } from "./made_layers.ts";
 import { naiveDiffDriver } from "./naive_diff.ts";
 import type {
   Awaitable,
@@ -52,7 +51,6 @@ import {
   removeTree,
   requireKnownStorageOptions,
   requireMade,
-  requireUnused,
   topOf,
   translated,
 } from "../parts/requests.ts";
@@ -87,7 +85,7 @@ class CompletedDriver implements Driver {
   readonly capabilities: DriverCapabilities;
   readonly #proto: DriverParts;
   readonly #diffs: DiffDriver;
-  readonly #idMaps: LayerIdMapUpdater;
+  readonly #layers: MadeLayers;
   readonly #trees: LayerTrees;
   readonly #sealer: HomeSealer;
 
@@ -101,27 +99,30 @@ class CompletedDriver implements Driver {
     };
     this.#proto = proto;
     this.#diffs = naiveDiffDriver(this);
-    this.#idMaps = naiveLayerIdMapUpdater(this);
+    this.#layers = new MadeLayers(proto);
     this.#trees = new LayerTrees(this);
-    this.#sealer = new HomeSealer(this, { trees: this.#trees, rename: proto.rename?.bind(proto) });
+    const rename = proto.rename === undefined ? undefined : this.#rename.bind(this);
+    this.#sealer = new HomeSealer(this, { trees: this.#trees, rename });
   }
 
   async create(id: CacheId, parent: CacheId | undefined, options: CreateOptions = {}): Promise<void> {
     refuseStorageOptions(options);
-    await this.#make(id, [parent], () => this.#proto.create(id, parent, options));
+    await this.#layers.make({ id, like: parent, options }, (rest) => this.#proto.create(id, parent, rest));
   }
 
   async createReadWrite(id: CacheId, parent: CacheId | undefined, options: CreateOptions = {}): Promise<void> {
     requireKnownStorageOptions(options, this.#proto.storageOptionNames ?? []);
-    await this.#make(id, [parent], () => this.#proto.createReadWrite(id, parent, options));
+    await this.#layers.make({ id, like: parent, options }, (rest) => this.#proto.createReadWrite(id, parent, rest));
   }
 
-  async createFromTemplate(id: CacheId, options: TemplateOptions): Promise<void> {
-    await this.#make(id, [options.parent, options.template], () => this.#proto.createFromTemplate(id, options));
+  async createFromTemplate(id: CacheId, { template, parent, access, ...options }: TemplateOptions): Promise<void> {
+    await this.#layers.make({ id, like: template, parent, options }, (rest) => {
+      return this.#proto.createFromTemplate(id, { ...rest, template, parent, access });
+    });
   }
 
   async remove(id: CacheId): Promise<void> {
-    await translated(`remove layer ${id}`, () => this.#proto.remove(id));
+    await this.#layers.remove(id);
   }
 
   treeOf(id: CacheId, access: "writable" | "read-only"): LayerTree {
@@ -130,7 +131,11 @@ class CompletedDriver implements Driver {
 
   async get(id: CacheId, options: GetOptions = {}): Promise<string> {
     requireMade(this, id);
-    return await translated(`mount layer ${id}`, () => this.#proto.get(id, options));
+    const { idMappings, ...others } = options;
+    const mapsByMount = this.#proto.supportsShifting !== undefined;
+    if (idMappings !== undefined && !mapsByMount) this.#layers.ids?.require(id, idMappings);
+    const passed = this.#layers.ids === undefined || mapsByMount ? options : others;
+    return await translated(`mount layer ${id}`, () => this.#proto.get(id, passed));
   }
 
   async put(id: CacheId): Promise<void> {
@@ -138,11 +143,11 @@ class CompletedDriver implements Driver {
   }
 
   exists(id: CacheId): boolean {
-    return this.#proto.exists(id);
+    return this.#layers.exists(id);
   }
 
   list(): readonly FoundLayer[] {
-    return attempt("list the layers", () => this.#proto.list());
+    return this.#layers.list();
   }
 
   status(): readonly StatusRow[] {
@@ -184,15 +189,19 @@ class CompletedDriver implements Driver {
   }
 
   supportsShifting(mappings: IdMappings): Awaitable<"yes" | "no"> {
-    return this.#proto.supportsShifting?.(mappings) ?? this.#idMaps.supportsShifting(mappings);
+    return this.#proto.supportsShifting?.(mappings) ?? "no";
   }
 
-  updateLayerIdMap(id: CacheId, options: UpdateIdMapOptions): Awaitable<void> {
-    return this.#proto.updateLayerIdMap?.(id, options) ?? this.#idMaps.updateLayerIdMap(id, options);
+  async updateLayerIdMap(id: CacheId, options: UpdateIdMapOptions): Promise<void> {
+    requireMade(this, id);
+    await translated(`map the owners of layer ${id}`, () => {
+      return this.#layers.ids?.updateLayerIdMap(id, options) ?? this.#proto.updateLayerIdMap?.(id, options);
+    });
   }
 
   idMappingsOf(id: CacheId): Awaitable<IdMappings> {
-    return this.#proto.idMappingsOf?.(id) ?? this.#idMaps.idMappingsOf(id);
+    requireMade(this, id);
+    return this.#proto.idMappingsOf?.(id) ?? this.#layers.ids?.idMappingsOf(id) ?? this.spec.idMappings ?? IDENTITY;
   }
 
   /** Without a diff getter of the driver's own, all that the layer shows: its own files are among them. */
@@ -249,35 +258,32 @@ class CompletedDriver implements Driver {
   debris(): readonly Debris[] {
     return attempt(
       "list what belongs to no layer",
-      () => [...this.#proto.debris?.() ?? [], ...findUnpackedDiffs(this.spec.home)],
+      () => [...this.#proto.debris?.() ?? [], ...this.#layers.debris(), ...findUnpackedDiffs(this.spec.home)],
     );
   }
 
   async removeDebris(debris: Debris): Promise<void> {
+    const own = this.#layers.debris().find(({ path }) => path === debris.path);
+    if (own?.cacheId !== undefined) return await this.remove(own.cacheId);
     if (this.#proto.removeDebris !== undefined) return await this.#proto.removeDebris(debris);
     await unmountBelow(debris.path);
     await removeTree(`remove "${debris.path}"`, debris.path);
   }
 
   check(id: CacheId, parents: readonly LayerLocation[]): readonly LayerFault[] {
-    if (this.#proto.check !== undefined) return this.#proto.check(id, parents);
-    return this.exists(id)
-      ? []
-      : [{ path: this.treeOf(id, "read-only").path, problem: "is missing", mending: "impossible" }];
+    const faults = this.#layers.ids?.faults(id) ?? [];
+    if (this.#proto.check !== undefined) return [...this.#proto.check(id, parents), ...faults];
+    if (this.exists(id)) return faults;
+    return [{ path: this.treeOf(id, "read-only").path, problem: "is missing", mending: "impossible" }];
   }
 
   mend(id: CacheId, parents: readonly LayerLocation[]): Awaitable<void> {
     return this.#proto.mend?.(id, parents);
   }
 
-  async #make(id: CacheId, needed: readonly (CacheId | undefined)[], make: () => Awaitable<void>): Promise<void> {
-    requireUnused(this, id);
-    for (const other of needed) if (other !== undefined) requireMade(this, other);
-    try {
-      await make();
-    } catch (error) {
-      await this.remove(id);
-      throw fromOsError(error, `create layer ${id}`);
-    }
+  /** A layer's note of id maps goes along. */
+  async #rename(from: CacheId, to: CacheId): Promise<void> {
+    const rename = () => this.#proto.rename?.(from, to);
+    await (this.#layers.ids === undefined ? rename() : this.#layers.ids.rename({ from, to }, rename));
   }
 }

@@ -11,7 +11,6 @@
  */
 import { StrataError } from "../../core/errors.ts";
 import { type IdMappings, isIdentity, sameIdMappings } from "../../core/id_map.ts";
-import { chownTreeByMaps } from "../../changeset/chown_tree.ts";
 import { RootedDir } from "../../host/rooted_dir.ts";
 import type { UpdateIdMapOptions } from "../interfaces/layer_id_maps.ts";
 import type { LayerIds } from "../parts/layer_ids.ts";
@@ -42,8 +41,7 @@ export async function remapLayer(layer: RemappedLayer, { from, to, mountLabel }:
   const path = await mounts.get(location, mountLabel === undefined ? {} : { mountLabel });
   try {
     using tree = RootedDir.open(path);
-    chownTreeByMaps(tree, { from, to });
-    ids.note(location, { mappings: to, lowers: "covered" });
+    ids.changeOwners(location, { tree, to, lowers: "covered" });
   } finally {
     await mounts.put(location);
   }

@@ -8,7 +8,7 @@
 import * as v from "valibot";
 import { StrataError } from "../../core/errors.ts";
 import { checkIdMappings, type IdMappings } from "../../core/id_map.ts";
-import { writeFileAtomic } from "../../host/durable.ts";
+import { writeFileAtomic, type WriteOptions } from "../../host/durable.ts";
 import { readText } from "../../host/files.ts";
 
 /** What is known of one layer. */
@@ -20,13 +20,17 @@ export interface StoredIds {
    * copied into the layer, so that they are mounted as they are.
    */
   readonly lowers: "mapped" | "covered";
+  /** The maps to which its owners are being changed. Nobody can tell whose its files are as long as this is noted. */
+  readonly changingTo?: IdMappings | undefined;
 }
 
 const NUMBER = v.pipe(v.number(), v.safeInteger());
 const RANGES = v.array(v.object({ containerId: NUMBER, hostId: NUMBER, size: NUMBER }));
+const MAPPINGS = v.object({ uids: RANGES, gids: RANGES });
 const STORED_IDS = v.object({
-  mappings: v.object({ uids: RANGES, gids: RANGES }),
+  mappings: MAPPINGS,
   lowers: v.picklist(["mapped", "covered"]),
+  changingTo: v.optional(MAPPINGS),
 });
 const MODE = 0o600;
 
@@ -48,7 +52,7 @@ export function readStoredIds(path: string): StoredIds | undefined {
   }
 }
 
-/** Notes it, in place of what was noted before. */
-export function writeStoredIds(path: string, stored: StoredIds): void {
-  writeFileAtomic(path, JSON.stringify(stored), { mode: MODE, durability: "none" });
+/** Notes it, in place of what was noted before; on the device when this returns, if that is asked for. */
+export function writeStoredIds(path: string, stored: StoredIds, options: Pick<WriteOptions, "durability">): void {
+  writeFileAtomic(path, JSON.stringify(stored), { mode: MODE, ...options });
 }

@@ -7,7 +7,8 @@
 import type { CacheId } from "../../../core/ids.ts";
 import { StrataError } from "../../../core/errors.ts";
 import { type IdMappings, isIdentity, sameIdMappings } from "../../../core/id_map.ts";
-import { describe, type LayerIds } from "../../parts/layer_ids.ts";
+import { describe } from "../../parts/id_notes.ts";
+import type { LayerIds } from "../../parts/layer_ids.ts";
 import type { LayerLocation } from "../../interfaces/layer_sealer.ts";
 import { MappedHome } from "./mapped_home.ts";
 
