@@ -5,8 +5,10 @@
  * @module
  */
 import { test } from "node:test";
+import { findMountProgram } from "../../src/driver/overlay/mounting/mount_program.ts";
 import type { DriverCase } from "../../src/testing/driver_suite.ts";
 import { isLight, runSuiteWithin } from "../conformance/scratch_driver.ts";
+import { unlessMissing } from "../support/interop.ts";
 import {
   type ImageFileSystem,
   type LoopOptions,
@@ -14,6 +16,10 @@ import {
   needsLoop,
   whyNoLoop,
 } from "../support/loop_file_system.ts";
+import { mountOverlay, whyNoOverlay } from "../support/overlay_file_system.ts";
+
+const program = findMountProgram();
+const whyNoProgram = program === undefined ? "fuse-overlayfs is not installed, or /dev/fuse is not there" : undefined;
 
 const FILE_SYSTEMS: readonly ImageFileSystem[] = ["xfs", "btrfs", "ext4"];
 /** Where limits can be kept. Kernels without are nobody's fault, so these are skipped whatever is required. */
@@ -21,6 +27,19 @@ const WITH_QUOTA: readonly (readonly [ImageFileSystem, LoopOptions])[] = [
   ["xfs", { mount: ["pquota"] }],
   ["ext4", { mkfs: ["-O", "quota,project", "-E", "quotatype=prjquota"], mount: ["prjquota"] }],
 ];
+
+test("overlay2 by fuse-overlayfs on overlayfs", unlessMissing(whyNoOverlay() ?? whyNoProgram), async (t) => {
+  using overlay = mountOverlay();
+  await runSuiteWithin(t, {
+    name: "overlay2",
+    options: { "overlay2.mount_program": program ?? "" },
+    label: ",a",
+    dir: overlay.path,
+    cases: isLight,
+    // Names are hidden by files there, whose names are longer.
+    without: ["names of 255 bytes that are not UTF-8 are kept, and hidden by whiteouts"],
+  });
+});
 
 for (const driver of ["overlay2", "vfs"]) {
   for (const type of FILE_SYSTEMS) {

@@ -18,6 +18,7 @@ import { directorySize } from "../parts/directory_size.ts";
 import type { DriverCapabilities, DriverSpec } from "../interfaces/driver_spec.ts";
 import type { LayerLocation } from "../interfaces/layer_sealer.ts";
 import { maskLayer, tellProgram, untellRoot } from "./force_mask.ts";
+import { addForm } from "./layer_form.ts";
 import { parseOverlayOptions } from "./options.ts";
 import { isCommitted } from "./seal.ts";
 import { type MarkSpace, writeWhiteouts } from "./whiteouts.ts";
@@ -60,9 +61,11 @@ export async function applyOverlayDiff(
   const { spec: { home, options }, capabilities: { ownership } } = driver;
   using below = lowers.length === 0 ? undefined : driver.view(lowers);
   return await withUnpacked({ ...request, home, ownership, below }, (changeset, tree) => {
-    if (below !== undefined) writeWhiteouts({ tree, changeset, below, marks });
+    const { forceMask, mountProgram } = parseOverlayOptions(options);
+    const mounter = mountProgram === undefined ? "kernel" : "program";
+    const readableBy = below && writeWhiteouts({ tree, changeset, below, marks, mounter });
+    if (readableBy === "program") addForm(own.dir, "program");
     const diff = `${own.dir}/diff`;
-    const { forceMask } = parseOverlayOptions(options);
     if (forceMask !== undefined) untellRoot(own.dir);
     using into = openOwnedTree(diff, ownership);
     mergeChangeset({ changeset: { ...changeset, whiteouts: [], opaques: [] }, tree, into });

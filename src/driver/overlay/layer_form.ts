@@ -3,7 +3,7 @@
  * In which form a layer's own files are kept, where it is not the kernel's. The layer's file `form` says so, a word a line;
  * Docker ignores it.
  *
- *   program    a mount program has written here: its marks can be others than the kernel's (`program_dir.ts`)
+ *   program    a mount program has written here, or is to read here: marks can be files (`program_dir.ts`)
  *   override   attributes tell owner, mode and type of every object (`override_dir.ts`)
  *
  * @module

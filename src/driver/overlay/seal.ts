@@ -16,9 +16,10 @@ import { maskLayer } from "./force_mask.ts";
 import { directorySize } from "../parts/directory_size.ts";
 import { makeDirectory } from "../parts/layer_directory.ts";
 import type { LayerLocation, SealedLayer, SealRequest } from "../interfaces/layer_sealer.ts";
+import { addForm } from "./layer_form.ts";
 import { type LinkName, lowerOf, readLinkName } from "./layout.ts";
 import { LOWERS_MAX } from "./mounting/mount_data.ts";
-import { type MarkSpace, writeWhiteouts } from "./whiteouts.ts";
+import { type MarkSpace, type Mounter, writeWhiteouts } from "./whiteouts.ts";
 
 const LAYER_MODE = 0o710;
 const WORK_MODE = 0o700;
@@ -32,6 +33,7 @@ export interface SealContext {
   /** The layer's short name. */
   readonly link: LinkName;
   readonly marks: MarkSpace;
+  readonly mounter: Mounter;
   /** The mode of all files and directories, where attributes tell what they are. */
   readonly forceMask?: number | undefined;
 }
@@ -40,20 +42,22 @@ export interface SealContext {
  * Turns `staging/tree` into `staging/layer`.
  * @throws {StrataError} `MAX_DEPTH` when the stack is too high
  */
-export function sealOverlay(request: SealRequest, { view, link, marks, forceMask }: SealContext): SealedLayer {
+export function sealOverlay(request: SealRequest, { view, link, marks, mounter, forceMask }: SealContext): SealedLayer {
   const { changeset, parents } = request;
   // A layer is mounted read-only with itself among the lowers.
   const lowers = lowersOn(parents, { countMax: LOWERS_MAX - 1 });
   const source = `${request.staging}/tree`;
   const dir = `${request.staging}/layer`;
   using tree = openOwnedTree(source, forceMask === undefined ? "archive" : "recorded");
+  let readableBy: Mounter = "kernel";
   // Nothing lies below a base layer: it has nothing to hide, and its devices would show.
   if (parents.length > 0 && changeset.whiteouts.length + changeset.opaques.length > 0) {
     using below = view(parents);
-    writeWhiteouts({ tree, changeset, below, marks });
+    readableBy = writeWhiteouts({ tree, changeset, below, marks, mounter });
   }
   const sizeBytes = directorySize(tree);
   writeLayerFiles(dir, { lowers, link });
+  if (readableBy === "program") addForm(dir, "program");
   if (forceMask !== undefined) maskLayer(dir, source, forceMask);
   markCommitted(dir);
   renamePath(source, `${dir}/diff`, { replace: "never" });

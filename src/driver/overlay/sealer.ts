@@ -28,6 +28,7 @@ export class OverlaySealer {
         view: (stack) => this.#home.view(stack),
         link: names.nameFor(request),
         marks,
+        mounter: options.mountProgram === undefined ? "kernel" : "program",
         forceMask: options.forceMask,
       });
       ids.admit(sealed, sealed.dir);

@@ -45,8 +45,10 @@ export async function probeOverlay(home: string, mountProgram?: string): Promise
   const dir = `${place}/${PROBE_PREFIX}${randomId()}`;
   try {
     ensureDir(dir, 0o700);
-    const mountBy = mountProgram === undefined ? byKernel(currentSwitches()) : byProgram(mountProgram);
-    const outcome = await tryOverlay({ dir, marks: currentMarks(), mountBy });
+    const by = mountProgram === undefined
+      ? { mounter: "kernel", mountBy: byKernel(currentSwitches()) } as const
+      : { mounter: "program", mountBy: byProgram(mountProgram) } as const;
+    const outcome = await tryOverlay({ dir, marks: currentMarks(), ...by });
     if (typeof outcome === "string") return outcome;
     known.set(keyOf(place, mountProgram), outcome);
     return undefined;

@@ -12,7 +12,7 @@ import { RootedDir } from "../../../host/rooted_dir.ts";
 import { PlainView } from "../../../changeset/plain_view.ts";
 import { mount, unmountBelow } from "../../parts/mounting.ts";
 import { type OverlayMount, overlayMountData } from "./mount_data.ts";
-import { markName, type MarkSpace, overlayDialect, writeWhiteouts } from "../whiteouts.ts";
+import { markName, type MarkSpace, type Mounter, overlayDialect, writeWhiteouts } from "../whiteouts.ts";
 
 /** What overlayfs does here. */
 export interface OverlayTraits {
@@ -31,6 +31,7 @@ export interface Trial {
   /** An empty directory; mounts may be left in it when this throws. */
   readonly dir: string;
   readonly marks: MarkSpace;
+  readonly mounter: Mounter;
   readonly mountBy: TrialMount;
 }
 
@@ -89,14 +90,14 @@ export function directoryTypes(dir: string): "yes" | "no" {
   return root.list(ROOT).every(({ type }) => type !== undefined) ? "yes" : "no";
 }
 
-function prepare({ dir, marks }: Trial): void {
+function prepare({ dir, marks, mounter }: Trial): void {
   using lower = RootedDir.open(`${dir}/lower1`);
   using middle = RootedDir.open(`${dir}/lower2`);
   for (const path of [OPAQUE, MOVED]) lower.mkdir(path, 0o700);
   for (const path of [HIDDEN, SEEN, joinPath(OPAQUE, HIDDEN)]) lower.create(path, 0o600).close();
   middle.mkdir(OPAQUE, 0o700);
   using below = new PlainView(RootedDir.open(`${dir}/lower1`));
-  writeWhiteouts({ tree: middle, changeset: { whiteouts: [HIDDEN], opaques: [OPAQUE] }, below, marks });
+  writeWhiteouts({ tree: middle, changeset: { whiteouts: [HIDDEN], opaques: [OPAQUE] }, below, marks, mounter });
 }
 
 /** Mounts without syncing if that can be done, and else with it. */

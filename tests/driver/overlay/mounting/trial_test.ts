@@ -48,7 +48,7 @@ describe("traitRows()", { skip }, () => {
 async function traitsWith(switches: readonly string[]): Promise<OverlayTraits> {
   const dir = mkdtempSync(join(tmpdir(), "strata-"));
   try {
-    const traits = await tryOverlay({ dir, marks: currentMarks(), mountBy: byKernel(switches) });
+    const traits = await tryOverlay({ dir, marks: currentMarks(), mounter: "kernel", mountBy: byKernel(switches) });
     assert.notEqual(typeof traits, "string", String(traits));
     assert.deepEqual(mountsBelow(dir), []);
     return traits as OverlayTraits;
