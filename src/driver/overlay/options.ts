@@ -8,6 +8,7 @@ import { parseByteSize } from "../../core/byte_size.ts";
 import { StrataError } from "../../core/errors.ts";
 import type { ProjectLimits } from "../../host/quota/quota_structs.ts";
 import { parseForceMask, parseMountProgram } from "./program_options.ts";
+import { refuseImageStores } from "../parts/image_stores.ts";
 import { type ChownErrors, parseChownErrors } from "../parts/ownership.ts";
 import { parseInodes, UNLIMITED } from "../parts/quota.ts";
 import { parseMountOptions } from "./mounting/mount_data.ts";
@@ -70,6 +71,10 @@ export function parseOverlayOptions(options: Readonly<Record<string, string>>): 
         break;
       case "overlay2.inodes":
         limits = { ...UNLIMITED, ...limits, inodes: parseInodes(value) };
+        break;
+      case "overlay2.imagestore":
+      case "overlay2.additionalimagestore":
+        refuseImageStores(name, value);
         break;
       default:
         throw new StrataError(

@@ -7,6 +7,7 @@
 import { parseByteSize } from "../../core/byte_size.ts";
 import { StrataError } from "../../core/errors.ts";
 import type { ProjectLimits } from "../../host/quota/quota_structs.ts";
+import { refuseImageStores } from "../parts/image_stores.ts";
 import { type ChownErrors, parseChownErrors } from "../parts/ownership.ts";
 import { parseInodes, UNLIMITED } from "../parts/quota.ts";
 
@@ -37,6 +38,10 @@ export function parseVfsOptions(options: Readonly<Record<string, string>>): VfsO
       case "inodes":
       case "vfs.inodes":
         limits = { ...UNLIMITED, ...limits, inodes: parseInodes(value) };
+        break;
+      case ".imagestore":
+      case "vfs.imagestore":
+        refuseImageStores(name, value);
         break;
       default:
         throw new StrataError(

@@ -36,6 +36,15 @@ describe("parseOverlayOptions()", () => {
     assert.deepEqual(parseOverlayOptions({ "overlay.size": "0" }).limits, { bytes: 0, inodes: 0 });
   });
 
+  it("tells who names further stores what to give instead", () => {
+    for (const name of ["overlay.imagestore", ".imagestore", "overlay2.additionalimagestore"]) {
+      assert.throws(() => parseOverlayOptions({ [name]: "/a,/b" }), (error) => {
+        return hasCode(error, "INVALID_ARGUMENT") &&
+          error.message.includes('"--read-only-root /a --read-only-root /b"');
+      });
+    }
+  });
+
   it("refuses sizes that are none, and what it does not know", () => {
     assert.throws(() => parseOverlayOptions({ "overlay2.size": "10X" }), (error) => hasCode(error, "INVALID_ARGUMENT"));
     assert.throws(() => parseOverlayOptions({ "vfs.size": "10G" }), (error) => {
