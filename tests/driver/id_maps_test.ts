@@ -11,8 +11,8 @@ import { hasCode } from "../../src/core/errors.ts";
 import { containerShift, IDENTITY, type IdMappings, parseIdMap } from "../../src/core/id_map.ts";
 import { type CacheId, randomCacheId } from "../../src/core/ids.ts";
 import type { LayerLocation } from "../../src/driver/interfaces/layer_sealer.ts";
-import { probeMappedLowers } from "../../src/driver/overlay/mounting/mapped_home.ts";
 import { probeOverlay } from "../../src/driver/overlay/mounting/probe.ts";
+import { tryShifting } from "../../src/driver/overlay/mounting/shifting.ts";
 import { openDriver } from "../../src/driver/registry.ts";
 import { RootedDir } from "../../src/host/rooted_dir.ts";
 import { changeLines, type DriverContext, stackOf, topId } from "../../src/testing/driver_cases/case.ts";
@@ -249,7 +249,7 @@ for (const { name, skip } of DRIVERS) {
 }
 
 const { skip: overlaySkip } = DRIVERS[0]!;
-const shiftingSkip = overlaySkip === false ? await probeMappedLowers(tmpdir(), MAPS) ?? false : overlaySkip;
+const shiftingSkip = overlaySkip === false ? (await tryShifting(tmpdir(), MAPS)).refusal ?? false : overlaySkip;
 
 describe("overlay2 maps layers by mounts", { skip: shiftingSkip }, () => {
   it("says so, and leaves what is on disk alone", async () => {

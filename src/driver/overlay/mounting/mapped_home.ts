@@ -10,14 +10,12 @@
  * @module
  */
 import { randomId } from "../../../core/ids.ts";
-import { type IdMappings, rootPair } from "../../../core/id_map.ts";
+import type { IdMappings } from "../../../core/id_map.ts";
 import { fromOsError } from "../../../host/errno.ts";
-import { ensureDir, removeTreeAt, statPath } from "../../../host/files.ts";
+import { ensureDir } from "../../../host/files.ts";
 import { mountIdMapped, openUserNamespace } from "../../../host/namespaces/idmapped_mount.ts";
 import { removeMountPoint } from "../../parts/layer_directory.ts";
-import { mount, unmount, unmountBelow } from "../../parts/mounting.ts";
-import { overlayMountData } from "./mount_data.ts";
-import { PROBE_PREFIX } from "./probe.ts";
+import { unmount } from "../../parts/mounting.ts";
 
 /** Begins the names of the places where homes are mounted mapped, in the home. */
 export const MAPPED_PREFIX = ".overlay-mapped-";
@@ -56,34 +54,5 @@ export class MappedHome implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await unmount(this.#path);
     removeMountPoint(this.#path);
-  }
-}
-
-/** Why overlays on mapped lowers cannot be mounted in this home, as a clause; `undefined` when they can. Found by doing it. */
-export async function probeMappedLowers(home: string, mappings: IdMappings): Promise<string | undefined> {
-  const dir = `${home}/${PROBE_PREFIX}${randomId()}`;
-  try {
-    for (const name of ["", "lower", "upper", "work", "mapped", "merged", "lower/seen"]) {
-      ensureDir(`${dir}/${name}`, MODE);
-    }
-    using namespace = await openUserNamespace(mappings);
-    mountIdMapped({ source: `${dir}/lower`, target: `${dir}/mapped`, namespace, access: "read-only" });
-    const options = overlayMountData({
-      lowers: ["mapped"],
-      upper: { diff: "upper", work: "work" },
-      switches: [],
-      extra: [],
-    });
-    await mount({ cwd: dir, type: "overlay", source: "overlay", target: "merged", options });
-    const owner = statPath(`${dir}/merged/seen`);
-    const root = rootPair(mappings);
-    return owner?.uid === root.uid && owner.gid === root.gid
-      ? undefined
-      : "the kernel does not map an overlay's lowers";
-  } catch (error) {
-    return error instanceof Error ? error.message : String(error);
-  } finally {
-    await unmountBelow(dir);
-    removeTreeAt(dir);
   }
 }

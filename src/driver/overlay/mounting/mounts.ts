@@ -25,11 +25,12 @@ import type { OverlayHome } from "../home.ts";
 import { addForm, hasForm, useKernelForm } from "../layer_form.ts";
 import { mountByProgram, programMountData, requireUnsplit } from "./mount_program.ts";
 import { findLinkName, lowerOf, readLowers, resolveLowers } from "../layout.ts";
-import { MAPPED_PREFIX, probeMappedLowers } from "./mapped_home.ts";
+import { MAPPED_PREFIX } from "./mapped_home.ts";
 import { fitsMountData, type OverlayMount, overlayMountData, parseMountOptions } from "./mount_data.ts";
 import type { OverlayOptions } from "../options.ts";
 import { switchesFor } from "./probe.ts";
 import { isCommitted } from "../seal.ts";
+import { Shifting } from "./shifting.ts";
 import { ShortNames, shortNames } from "./short_names.ts";
 import { type ShownLayer, ShownLayers } from "./shown_layers.ts";
 
@@ -52,11 +53,13 @@ export class OverlayMounts {
   readonly #home: string;
   readonly #ids: LayerIds;
   readonly #options: OverlayOptions;
+  readonly #shifting: Shifting;
 
   constructor({ path, ids, options }: Pick<OverlayHome, "path" | "ids" | "options">) {
     this.#home = path;
     this.#ids = ids;
     this.#options = options;
+    this.#shifting = new Shifting(path);
   }
 
   /** Where {@link OverlayMounts.get} gives a layer's tree. */
@@ -100,7 +103,7 @@ export class OverlayMounts {
   /** Why layers cannot be mapped by mounts, as a clause; `undefined` when they can. */
   async whyNoShifting(mappings: IdMappings): Promise<string | undefined> {
     if (this.#options.mountProgram !== undefined) return "mounts are made by a program, which cannot map layers";
-    return await probeMappedLowers(this.#home, mappings);
+    return await this.#shifting.refusal(mappings);
   }
 
   /**
