@@ -11,7 +11,8 @@ import { type CacheId, isCacheId } from "../../../core/ids.ts";
 import { type IdMappings, sameIdMappings } from "../../../core/id_map.ts";
 import { syncFileSystemOf } from "../../../host/durable.ts";
 import { fromOsError, isOsError } from "../../../host/errno.ts";
-import { ensureDir, removeTreeAt, statPath } from "../../../host/files.ts";
+import { ensureDir, pathExists, removeTreeAt } from "../../../host/files.ts";
+import { fileSystemOf } from "../../../host/fs_info.ts";
 import { mountAt, type MountPoint, mountsBelow } from "../../../host/mount_table.ts";
 import type { LayerIds } from "../../parts/layer_ids.ts";
 import type { LayerLocation } from "../../interfaces/layer_sealer.ts";
@@ -81,13 +82,14 @@ export class OverlayMounts {
       return merged;
     }
     const layer: MountedLayer = { id, location, lowers: readLowers(dir), access, options };
-    return await inTurn(merged, () => this.#mountOnce(merged, layer));
+    return await inTurn(dir, () => this.#mountOnce(merged, layer));
   }
 
   /** Unmounts a layer; nothing happens when it is not mounted. */
   async put({ dir }: LayerLocation): Promise<void> {
+    if (!pathExists(dir)) return;
     const merged = `${dir}/merged`;
-    await inTurn(merged, async () => {
+    await inTurn(dir, async () => {
       await unmount(merged);
       removeMountPoint(merged);
     });
@@ -248,11 +250,15 @@ function forgetVolatile(dir: string): void {
   removeTreeAt([dir, WORK, WORK, "incompat", VOLATILE].join("/"));
 }
 
-/** Whether a mount shows a tree. That of a mount program that was killed stays, and every call there fails. */
+/**
+ * Whether a mount shows a tree. That of a mount program that was killed stays, and every call there fails that asks the
+ * program: for the file system itself, since what is known of files the kernel tells by itself for a while.
+ */
 function isServed({ fsType, mountPoint }: MountPoint): boolean {
   if (!fsType.startsWith("fuse")) return true;
   try {
-    return statPath(mountPoint) !== undefined;
+    fileSystemOf(mountPoint);
+    return true;
   } catch (error) {
     if (isOsError(error, "ENOTCONN", "ECONNABORTED")) return false;
     throw error;
