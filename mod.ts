@@ -62,6 +62,7 @@ export type { Driver } from "./src/driver/driver.ts";
 export { findLayers } from "./src/driver/parts/layer_directory.ts";
 export type { LayerIdMapUpdater, UpdateIdMapOptions } from "./src/driver/interfaces/layer_id_maps.ts";
 export type { LayerLocation, LayerSealer, SealedLayer, SealRequest } from "./src/driver/interfaces/layer_sealer.ts";
+export type { OutsideLayers, OutsideTrait, OutsideTree } from "./src/driver/interfaces/outside_layers.ts";
 export type { MountingDriver } from "./src/driver/naive/layer_trees.ts";
 export type { Debris, LayerFault, LayerUpkeep } from "./src/driver/interfaces/layer_upkeep.ts";
 export { naiveDiffDriver } from "./src/driver/naive/naive_diff.ts";

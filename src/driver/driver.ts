@@ -9,21 +9,26 @@
  * - {@link DiffDriver}, {@link DiffGetterDriver}: what differs between layers
  * - {@link LayerIdMapUpdater}: owners mapped, for containers with ids of their own
  * - {@link LayerSealer}, {@link LayerUpkeep}: what the layer store needs beside
+ * - {@link OutsideLayers}, where the driver can: layers of other stores
  *
  * Interfaces that no driver of this package has yet are in `differ_driver.ts` and `additional_layer_driver.ts`.
  *
  * @module
  */
+import { StrataError } from "../core/errors.ts";
 import type { CacheId } from "../core/ids.ts";
 import type { DiffDriver, DiffGetterDriver } from "./interfaces/diff_driver.ts";
 import type { LayerIdMapUpdater } from "./interfaces/layer_id_maps.ts";
 import type { LayerLocation, LayerSealer } from "./interfaces/layer_sealer.ts";
 import type { LayerUpkeep } from "./interfaces/layer_upkeep.ts";
+import type { OutsideLayers } from "./interfaces/outside_layers.ts";
 import type { ProtoDriver } from "./interfaces/proto_driver.ts";
 
 /** Keeps layers and mounts stacks of them: all that the layer store works with. */
-export interface Driver
-  extends ProtoDriver, DiffDriver, DiffGetterDriver, LayerIdMapUpdater, LayerSealer, LayerUpkeep {}
+export interface Driver extends ProtoDriver, DiffDriver, DiffGetterDriver, LayerIdMapUpdater, LayerSealer, LayerUpkeep {
+  /** Layers whose files lie in other stores. Absent: the driver cannot have such. */
+  readonly outsideLayers?: OutsideLayers;
+}
 
 /** A layer in the driver's home and the stack below it, top first. */
 export function stackOf(
@@ -31,4 +36,18 @@ export function stackOf(
   id: CacheId,
 ): [LayerLocation, ...LayerLocation[]] {
   return [driver.locate(id), ...driver.parentsOf(id)];
+}
+
+/**
+ * The part of a driver that uses layers of other stores.
+ * @throws {StrataError} `NOT_SUPPORTED` when the driver has none
+ */
+export function outsideLayersOf({ spec, outsideLayers }: Pick<Driver, "spec" | "outsideLayers">): OutsideLayers {
+  if (outsideLayers !== undefined) return outsideLayers;
+  throw new StrataError(
+    "NOT_SUPPORTED",
+    `Cannot use layers of other stores with driver "${spec.name}": it has no layers whose files lie outside of its home; ` +
+      'use driver "overlay2" or "vfs", or copy the layers',
+    { feature: "layers of other stores" },
+  );
 }

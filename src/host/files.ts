@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { mkdirSync, readdirSync, readFileSync, realpathSync, statSync, symlinkSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, readlinkSync, realpathSync, statSync, symlinkSync } from "node:fs";
 import { basename, dirname } from "node:path";
 import { fromText } from "../core/bytes.ts";
 import { StrataError } from "../core/errors.ts";
@@ -80,6 +80,15 @@ export function pathExists(path: string): boolean {
 /** What has this name, a final symlink not followed; `undefined` when nothing has. */
 export function statPath(path: string): FileStat | undefined {
   return libc.statx(AT_FDCWD, fromText(path));
+}
+
+/** Whether a directory can be reached by this name, symlinks followed. */
+export function directoryExists(path: string): boolean {
+  try {
+    return statSync(path).isDirectory();
+  } catch {
+    return false;
+  }
 }
 
 /** Removes whatever has this name, with all that lies below. Symlinks are not followed, mounts not entered. */
@@ -161,6 +170,16 @@ export function opensForWriting(path: string): boolean {
 /** Makes a symlink at `path`; `EEXIST` when the name is taken. */
 export function makeSymlink(path: string, target: string): void {
   symlinkSync(target, path);
+}
+
+/** What a symlink says; `undefined` when nothing has this name, or what has is none. */
+export function readSymlink(path: string): string | undefined {
+  try {
+    return readlinkSync(path);
+  } catch (error) {
+    if (hasErrno(error, "ENOENT", "EINVAL")) return undefined;
+    throw error;
+  }
 }
 
 /** The path with all symlinks resolved. */

@@ -16,6 +16,7 @@ import type { DriverCase } from "./driver_cases/case.ts";
 import { mountCases } from "./driver_cases/mounts.ts";
 import { nameCases } from "./driver_cases/names.ts";
 import { objectCases } from "./driver_cases/objects.ts";
+import { outsideCases } from "./driver_cases/outside.ts";
 import { permissionCases } from "./driver_cases/permissions.ts";
 import { quotaCases } from "./driver_cases/quota.ts";
 import { sharingCases } from "./driver_cases/sharing.ts";
@@ -46,6 +47,7 @@ export const driverCases: readonly DriverCase[] = [
   ...quotaCases,
   ...lifecycleCases,
   ...mountCases,
+  ...outsideCases,
   ...crashCases,
   ...hostileCases,
 ];

@@ -69,6 +69,7 @@ export type {
   DiffOptions,
 } from "../driver/interfaces/diff_driver.ts";
 export type { LayerLocation, LayerSealer, SealedLayer, SealRequest } from "../driver/interfaces/layer_sealer.ts";
+export type { OutsideLayers, OutsideTrait, OutsideTree } from "../driver/interfaces/outside_layers.ts";
 export type { Debris, LayerFault, LayerUpkeep } from "../driver/interfaces/layer_upkeep.ts";
 export type {
   Awaitable,

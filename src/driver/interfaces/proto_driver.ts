@@ -122,7 +122,7 @@ export interface ProtoDriver {
   status(): readonly StatusRow[];
   /** Paths that users and Docker ask for, such as `UpperDir`. */
   metadata(id: CacheId): Readonly<Record<string, string>>;
-  /** What a layer occupies beside the layers below it. */
+  /** What a layer occupies beside the layers below it: of one whose files lie in another store, nothing. */
   readWriteDiskUsage(id: CacheId): Awaitable<DiskUsage>;
   /** Unmounts all that is mounted below the home. */
   cleanup(): Promise<void>;

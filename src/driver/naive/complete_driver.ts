@@ -31,6 +31,7 @@ import type { LayerIdMapUpdater, UpdateIdMapOptions } from "../interfaces/layer_
 import { HomeSealer, nameOf } from "./home_sealer.ts";
 import { LayerTrees } from "./layer_trees.ts";
 import type { Debris, LayerFault, LayerUpkeep } from "../interfaces/layer_upkeep.ts";
+import type { OutsideLayers } from "../interfaces/outside_layers.ts";
 import { unmountBelow } from "../parts/mounting.ts";
 import { MadeLayers } from "./made_layers.ts";
 import { naiveDiffDriver } from "./naive_diff.ts";
@@ -58,7 +59,8 @@ import {
 /** A proto driver, and what else its author has written. */
 export type DriverParts =
   & ProtoDriver
-  & Partial<DiffDriver & DiffGetterDriver & LayerIdMapUpdater & LayerUpkeep & LayerRenamer & StorageOptions>;
+  & Partial<DiffDriver & DiffGetterDriver & LayerIdMapUpdater & LayerUpkeep & LayerRenamer & StorageOptions>
+  & Pick<Driver, "outsideLayers">;
 
 /** Gives layers other names. */
 export interface LayerRenamer {
@@ -83,6 +85,7 @@ export function completeDriver(proto: DriverParts): Driver {
 class CompletedDriver implements Driver {
   readonly spec: DriverSpec;
   readonly capabilities: DriverCapabilities;
+  readonly outsideLayers?: OutsideLayers;
   readonly #proto: DriverParts;
   readonly #diffs: DiffDriver;
   readonly #layers: MadeLayers;
@@ -97,6 +100,7 @@ class CompletedDriver implements Driver {
       readOnlyMounts: "trusted",
       publishing: proto.rename === undefined ? "in place" : "by renaming",
     };
+    if (proto.outsideLayers !== undefined) this.outsideLayers = proto.outsideLayers;
     this.#proto = proto;
     this.#diffs = naiveDiffDriver(this);
     this.#layers = new MadeLayers(proto);

@@ -24,6 +24,8 @@ import {
 import { MAPPED_PREFIX } from "./mounting/mapped_home.ts";
 import { PROBE_PREFIX } from "./mounting/probe.ts";
 import { SHORT_NAMES_PREFIX } from "./mounting/short_names.ts";
+import { diffFaults } from "./outside/outside_diff.ts";
+import { STAND_IN_PREFIX } from "./outside/stand_ins.ts";
 
 /** Directories of a home that are there for a moment. */
 const PASSING = [
@@ -31,6 +33,7 @@ const PASSING = [
   { prefix: MAPPED_PREFIX, what: "a mapped home for a mount that was not made" },
   { prefix: APPLY_PREFIX, what: "an unfinished diff" },
   { prefix: SHORT_NAMES_PREFIX, what: "names for a mount that was not made" },
+  { prefix: STAND_IN_PREFIX, what: "an unfinished layer for one of another store" },
 ];
 
 /** Short names that lead to no layer, and directories that a killed process needed for a trial or a mount. */
@@ -51,10 +54,9 @@ export function findFaults(
   { cacheId, dir }: LayerLocation,
   parents: readonly LayerLocation[],
 ): LayerFault[] {
-  if (!pathExists(`${dir}/diff`)) {
-    return [{ path: pathExists(dir) ? `${dir}/diff` : dir, problem: "is missing", mending: "impossible" }];
-  }
-  return [...linkFaults(home, { cacheId, dir }), ...lowerFaults(dir, parents)];
+  const faults = diffFaults(dir);
+  if (faults.some(({ mending }) => mending === "impossible")) return faults;
+  return [...faults, ...linkFaults(home, { cacheId, dir }), ...lowerFaults(dir, parents)];
 }
 
 /** The layers whose short names a directory states, also where the name's symlink is lost. */

@@ -20,6 +20,7 @@ import { openDiff } from "./layer_form.ts";
 import { LayerNames } from "./layer_names.ts";
 import { LINKS, readLowers, resolveLowers } from "./layout.ts";
 import { type OverlayOptions, parseOverlayOptions } from "./options.ts";
+import { diffOf } from "./outside/outside_diff.ts";
 import { currentMarks, type MarkSpace, overlayDialect } from "./whiteouts.ts";
 
 /** A layer's own note of the ids under which it is kept, in its directory. */
@@ -52,7 +53,7 @@ export class OverlayHome {
     });
     this.ids = new LayerIds(spec, {
       noteOf: ({ dir }) => `${dir}/${ID_NOTE}`,
-      treeOf: ({ dir }) => `${dir}/diff`,
+      treeOf: ({ dir }) => diffOf(dir),
       open: ({ dir }) => openDiff(dir),
       isMark: (stat) => this.#dialect.isWhiteout(stat),
     });

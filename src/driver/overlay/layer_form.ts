@@ -15,6 +15,7 @@ import { pathExists, readText, removeTreeAt } from "../../host/files.ts";
 import { RootedDir } from "../../host/rooted_dir.ts";
 import { OverrideDir } from "../../changeset/override_dir.ts";
 import { WHITEOUT_PREFIX } from "../../changeset/whiteout.ts";
+import { diffOf, isOutside } from "./outside/outside_diff.ts";
 import { ProgramDir } from "./program_dir.ts";
 import { currentMarks, markName } from "./whiteouts.ts";
 
@@ -25,6 +26,12 @@ const TRAITS = ["program", "override"] as const;
 const OPAQUE_YES = new TextEncoder().encode("y");
 const WHITEOUT = { type: "char", mode: 0, major: 0, minor: 0 } as const;
 const PROGRAM_XATTR = /^user\.fuseoverlayfs\./;
+
+/** What sets a layer's files apart. */
+export function formOf(dir: string): readonly FormTrait[] {
+  const words = readText(formPath(dir))?.split("\n") ?? [];
+  return TRAITS.filter((trait) => words.includes(trait));
+}
 
 /** Whether a layer's files have the trait. */
 export function hasForm(dir: string, trait: FormTrait): boolean {
@@ -39,13 +46,13 @@ export function addForm(dir: string, trait: FormTrait): void {
 
 /** Notes what is noted of another layer, whose files were copied. */
 export function copyForm(from: string, to: string): void {
-  for (const trait of TRAITS) if (hasForm(from, trait)) addForm(to, trait);
+  for (const trait of formOf(from)) addForm(to, trait);
 }
 
 /** A layer's own files, in whatever form they are kept, as the kernel's overlayfs would have written them. */
 export function openDiff(dir: string): RootedDir {
   const form = formOf(dir);
-  const diff = `${dir}/diff`;
+  const diff = diffOf(dir);
   if (form.includes("program")) return ProgramDir.open(diff, form.includes("override") ? "honoured" : "ignored");
   return form.includes("override") ? OverrideDir.open(diff) : RootedDir.open(diff);
 }
@@ -64,6 +71,7 @@ export function useKernelForm(dir: string, access: "read-only" | "writable"): vo
       { feature: "force_mask without a mount program" },
     );
   }
+  if (isOutside(dir)) throw cannotConvert(dir);
   using shown = openDiff(dir);
   using tree = RootedDir.open(`${dir}/diff`);
   new Conversion(shown, tree).dir(ROOT, "merged");
@@ -119,8 +127,13 @@ class Conversion {
   }
 }
 
-function formOf(dir: string): readonly string[] {
-  return readText(formPath(dir))?.split("\n") ?? [];
+function cannotConvert(dir: string): StrataError<"NOT_SUPPORTED"> {
+  return new StrataError(
+    "NOT_SUPPORTED",
+    `Cannot mount "${dir}": a mount program wrote its files, which lie in another store and are not rewritten; use the ` +
+      'option "overlay2.mount_program"',
+    { feature: "layers of mount programs in other stores" },
+  );
 }
 
 function formPath(dir: string): string {

@@ -13,7 +13,8 @@ import { compareTrees, compareUpper } from "../../changeset/compare.ts";
 import { applyOverlayDiff, isBlankOn, type OverlayStack } from "./apply_diff.ts";
 import type { ApplyOptions, Diff, DiffDriver, DiffOptions } from "../interfaces/diff_driver.ts";
 import { naiveDiffDriver } from "../naive/naive_diff.ts";
-import { requireLayer } from "../parts/requests.ts";
+import { directorySize } from "../parts/directory_size.ts";
+import { attempt, requireLayer } from "../parts/requests.ts";
 import { viewedDiff, viewedDiffSize } from "../parts/view_diff.ts";
 import type { OverlayDriver } from "./overlay_driver.ts";
 import { ProgramDir } from "./program_dir.ts";
@@ -61,8 +62,10 @@ export class NativeDiffs implements DiffDriver {
 
   /** Of a layer on its own parent, all that it holds, as Docker's native driver says. */
   async diffSize(id: CacheId, parent: CacheId | undefined): Promise<number> {
-    const isOnParent = this.#stackOf(id)[1]?.cacheId === parent;
-    return isOnParent ? this.#driver.readWriteDiskUsage(id).bytes : await viewedDiffSize(this.#driver, { id, parent });
+    const [own, below] = this.#stackOf(id);
+    if (below?.cacheId !== parent) return await viewedDiffSize(this.#driver, { id, parent });
+    using tree = this.#driver.openTree(own);
+    return attempt(`measure layer ${id}`, () => directorySize(tree));
   }
 
   /** A blank layer gets the diff as its own files; others get it through a mount. */

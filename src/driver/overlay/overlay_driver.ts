@@ -45,6 +45,7 @@ import { LayerMaker, type NewLayer } from "./make_layer.ts";
 import { OverlayMounts } from "./mounting/mounts.ts";
 import { NativeDiffs } from "./native_diffs.ts";
 import { optionsInstead, probeWith, traitRows } from "./mounting/probe.ts";
+import { StandIns } from "./outside/stand_ins.ts";
 import { OverlaySealer } from "./sealer.ts";
 
 /** Makes overlay drivers. */
@@ -58,6 +59,7 @@ export const OVERLAY_FACTORY = {
 export class OverlayDriver implements Driver {
   readonly spec: DriverSpec;
   readonly capabilities: DriverCapabilities;
+  readonly outsideLayers: StandIns;
   readonly #home: OverlayHome;
   readonly #ids: LayerIds;
   readonly #diffs: DiffDriver;
@@ -79,6 +81,7 @@ export class OverlayDriver implements Driver {
     this.#mounts = new OverlayMounts(this.#home);
     this.#maker = new LayerMaker(this.#home);
     this.#sealer = new OverlaySealer(this.#home);
+    this.outsideLayers = new StandIns(this.#home);
     this.#diffs = options.diffs === "naive" ? naiveDiffDriver(this) : new NativeDiffs(this, {
       marks,
       mounter: options.mountProgram === undefined && options.forceMask === undefined ? "kernel" : "program",
@@ -185,8 +188,9 @@ export class OverlayDriver implements Driver {
     return this.#diffs.diffSize(id, parent);
   }
 
-  applyDiff(id: CacheId, parent: CacheId | undefined, diff: Diff, options: ApplyOptions = {}): Promise<number> {
-    return this.#diffs.applyDiff(id, parent, diff, options);
+  async applyDiff(id: CacheId, parent: CacheId | undefined, diff: Diff, options: ApplyOptions = {}): Promise<number> {
+    this.outsideLayers.requireOwn(id);
+    return await this.#diffs.applyDiff(id, parent, diff, options);
   }
 
   async supportsShifting(mappings: IdMappings): Promise<"yes" | "no"> {
@@ -241,6 +245,7 @@ export class OverlayDriver implements Driver {
   }
 
   readWriteDiskUsage(id: CacheId): DiskUsage {
+    if (this.outsideLayers.standInOf(id) !== undefined) return { bytes: 0, inodes: 0 };
     using tree = this.openTree(this.locate(id));
     return attempt(`measure layer ${id}`, () => directoryUsage(tree));
   }

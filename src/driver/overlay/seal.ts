@@ -19,6 +19,7 @@ import type { LayerLocation, SealedLayer, SealRequest } from "../interfaces/laye
 import { addForm } from "./layer_form.ts";
 import { type LinkName, lowerOf, readLinkName } from "./layout.ts";
 import { LOWERS_MAX } from "./mounting/mount_data.ts";
+import { isOutside } from "./outside/outside_diff.ts";
 import { type MarkSpace, type Mounter, writeWhiteouts } from "./whiteouts.ts";
 
 const LAYER_MODE = 0o710;
@@ -115,7 +116,7 @@ export function markCommitted(dir: string): void {
   writeFileAtomic(`${dir}/committed`, "", { mode: COMMITTED_MODE, durability: "none" });
 }
 
-/** Whether a layer is read-only. */
+/** Whether a layer is read-only. One whose files are outside always is, whatever became of its mark. */
 export function isCommitted(dir: string): boolean {
-  return pathExists(`${dir}/committed`);
+  return pathExists(`${dir}/committed`) || isOutside(dir);
 }

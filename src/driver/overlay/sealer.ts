@@ -11,6 +11,7 @@ import { attempt, requireAbsent } from "../parts/requests.ts";
 import { findLinkTo } from "./check.ts";
 import type { OverlayHome } from "./home.ts";
 import { findLinkName, randomLinkName } from "./layout.ts";
+import { mendOutside } from "./outside/outside_diff.ts";
 import { lowersOn, sealOverlay, writeLinkName, writeLowers } from "./seal.ts";
 
 /** Takes layers into one home. The methods are the driver's. */
@@ -64,6 +65,7 @@ export class OverlaySealer {
     attempt(`mend layer ${id}`, () => {
       const dir = this.#dirOf(id);
       using _room = this.#home.quota.relax(dir);
+      mendOutside(dir);
       if (findLinkName(dir) === undefined) writeLinkName(dir, findLinkTo(this.#home.path, id) ?? randomLinkName());
       this.#home.names.link(id);
       const lowers = lowersOn(parents);

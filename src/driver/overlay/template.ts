@@ -6,6 +6,7 @@
  */
 import { copyTree } from "../../host/copy_tree.ts";
 import { copyForm } from "./layer_form.ts";
+import { diffOf } from "./outside/outside_diff.ts";
 import { RootedDir } from "../../host/rooted_dir.ts";
 import type { CreateOptions } from "../interfaces/proto_driver.ts";
 
@@ -14,7 +15,7 @@ import type { CreateOptions } from "../interfaces/proto_driver.ts";
  * @throws {OsError}
  */
 export function copyDiff(from: string, to: string, { onEntry = () => {} }: Pick<CreateOptions, "onEntry">): void {
-  using source = RootedDir.open(`${from}/diff`);
+  using source = RootedDir.open(diffOf(from));
   using target = RootedDir.open(`${to}/diff`);
   copyTree(source, target, { onEntry });
   copyForm(from, to);

@@ -19,6 +19,7 @@ import type { LayerIds } from "../parts/layer_ids.ts";
 import type { LayerQuota } from "../parts/quota.ts";
 import { attempt } from "../parts/requests.ts";
 import { writeBaseline } from "./baseline.ts";
+import { treeAt } from "./stand_ins.ts";
 
 /** Of the home, and of the directories in it. */
 export const HOME_MODE = 0o710;
@@ -62,7 +63,7 @@ export class VfsTrees {
 
   /** Opens a layer's tree. */
   open({ cacheId, dir }: LayerLocation): RootedDir {
-    return attempt(`read layer ${cacheId}`, () => RootedDir.open(dir));
+    return attempt(`read layer ${cacheId}`, () => RootedDir.open(treeAt(dir)));
   }
 
   /** Makes a layer that is to be written to: a copy of the one below, or empty. Nothing is left of one that fails. */

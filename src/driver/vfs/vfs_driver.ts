@@ -5,7 +5,7 @@
  *
  *   vfs/                  0710  Docker's layout
  *     dir/                0710
- *       <id>/             the tree
+ *       <id>/             the tree, or a symlink to one of another store
  *     baselines/<id>      this package's own: see `baseline.ts`
  *     id-maps/<id>        this package's own: see `stored_ids.ts`
  *
@@ -52,6 +52,7 @@ import { viewedDiff, viewedDiffSize } from "../parts/view_diff.ts";
 import { readBaseline, removeBaseline } from "./baseline.ts";
 import { findDebris } from "./debris.ts";
 import { parseVfsOptions } from "./options.ts";
+import { StandIns, treeAt, treeFaults } from "./stand_ins.ts";
 import { HOME_MODE, type NewTree, VfsTrees } from "./trees.ts";
 
 /** Before every change, so that contents decide. */
@@ -69,6 +70,7 @@ export const VFS_FACTORY = {
 export class VfsDriver implements Driver {
   readonly spec: DriverSpec;
   readonly capabilities: DriverCapabilities;
+  readonly outsideLayers: StandIns;
   readonly #home: string;
   readonly #ids: LayerIds;
   readonly #quota: LayerQuota;
@@ -88,7 +90,7 @@ export class VfsDriver implements Driver {
     });
     this.#ids = new LayerIds(spec, {
       noteOf: ({ cacheId }) => `${this.#home}/id-maps/${cacheId}`,
-      treeOf: ({ dir }) => dir,
+      treeOf: ({ dir }) => treeAt(dir),
     });
     attempt(`open the driver's home "${spec.home}"`, () => this.#ids.admitAll(this.#home));
     this.#quota = new LayerQuota({ home: this.#home, layers: `${this.#home}/dir` });
@@ -96,6 +98,12 @@ export class VfsDriver implements Driver {
     this.#quota.require(limits);
     const ownership = ownershipHere(chownErrors);
     this.#trees = new VfsTrees({ home: this.#home, ids: this.#ids, quota: this.#quota, ownership });
+    this.outsideLayers = new StandIns({
+      home: this.#home,
+      ids: this.#ids,
+      locate: (id) => this.locate(id),
+      prepare: () => this.#trees.prepare(),
+    });
     this.capabilities = {
       mounts: "yes",
       readOnlyMounts: "trusted",
@@ -139,7 +147,11 @@ export class VfsDriver implements Driver {
   replace(sealed: SealedLayer): void {
     const { dir } = this.locate(sealed.cacheId);
     if (!pathExists(dir)) return this.publish(sealed);
-    attempt(`replace layer ${sealed.cacheId}`, () => exchangePaths(sealed.dir, dir));
+    attempt(`replace layer ${sealed.cacheId}`, () => {
+      exchangePaths(sealed.dir, dir);
+      // A stand-in may have been kept otherwise than sealed layers are.
+      this.#ids.forget(sealed);
+    });
   }
 
   syncHome(): void {
@@ -209,8 +221,9 @@ export class VfsDriver implements Driver {
     return viewedDiffSize(this, { id, parent });
   }
 
-  applyDiff(id: CacheId, parent: CacheId | undefined, diff: Diff, options: ApplyOptions = {}): Promise<number> {
-    return naiveDiffDriver(this).applyDiff(id, parent, diff, options);
+  async applyDiff(id: CacheId, parent: CacheId | undefined, diff: Diff, options: ApplyOptions = {}): Promise<number> {
+    this.outsideLayers.requireOwn(id);
+    return await naiveDiffDriver(this).applyDiff(id, parent, diff, options);
   }
 
   supportsShifting(): "no" {
@@ -219,6 +232,7 @@ export class VfsDriver implements Driver {
 
   updateLayerIdMap(id: CacheId, { from, to }: UpdateIdMapOptions): void {
     const location = requireLayer(this.locate(id));
+    this.outsideLayers.requireOwn(id);
     this.#ids.require(location, from);
     attempt(`map the owners of layer ${id}`, () => this.#ids.change(location, to));
   }
@@ -261,13 +275,14 @@ export class VfsDriver implements Driver {
   }
 
   check(id: CacheId): readonly LayerFault[] {
-    return this.exists(id) ? [] : [{ path: this.locate(id).dir, problem: "is missing", mending: "impossible" }];
+    return treeFaults(this.locate(id).dir);
   }
 
   /** Nothing can be: a layer is its tree. */
   mend(): void {}
 
   readWriteDiskUsage(id: CacheId): DiskUsage {
+    if (this.outsideLayers.standInOf(id) !== undefined) return { bytes: 0, inodes: 0 };
     using tree = this.openTree(this.locate(id));
     return attempt(`measure layer ${id}`, () => directoryUsage(tree));
   }

@@ -32,6 +32,7 @@ import type { OverlayOptions } from "../options.ts";
 import { switchesFor } from "./probe.ts";
 import { isCommitted } from "../seal.ts";
 import { Shifting } from "./shifting.ts";
+import { diffOf, isOutside } from "../outside/outside_diff.ts";
 import { ShortNames, shortNames } from "./short_names.ts";
 import { type ShownLayer, ShownLayers } from "./shown_layers.ts";
 
@@ -65,7 +66,8 @@ export class OverlayMounts {
 
   /** Where {@link OverlayMounts.get} gives a layer's tree. */
   treeOf({ dir }: LayerLocation, access: "writable" | "read-only"): LayerTree {
-    const isBare = access === "writable" && readLowers(dir).length === 0 && !hasForm(dir, "override");
+    const isBare = access === "writable" && readLowers(dir).length === 0 && !hasForm(dir, "override") &&
+      !isOutside(dir);
     return isBare ? { path: `${dir}/diff`, kind: "directory" } : { path: `${dir}/merged`, kind: "mount" };
   }
 
@@ -166,7 +168,10 @@ export class OverlayMounts {
       return { path, location: { cacheId: below[i]!, dir: `${this.#home}/${below[i]!}` } };
     });
     if (access === "read-only") layers.unshift({ path: `${id}/diff`, location });
-    const isUsual = options.idMappings === undefined && !this.#ids.isNoted(location);
+    // The kernel follows the symlinks of stand-ins; that they lead where they must is seen before.
+    for (const layer of layers) diffOf(layer.location.dir);
+    const isUsual = options.idMappings === undefined &&
+      ![location, ...layers.map((layer) => layer.location)].some((one) => this.#ids.isNoted(one));
     const isCovered = kept.lowers === "covered" && sameIdMappings(mappings, kept.mappings);
     if (isUsual || isCovered) return ShownLayers.plain(layers);
     const mapper = this.#options.mountProgram === undefined ? "kernel" : "none";

@@ -10,6 +10,7 @@ import { type IdMappings, isIdentity, sameIdMappings } from "../../../core/id_ma
 import { describe } from "../../parts/id_notes.ts";
 import type { LayerIds } from "../../parts/layer_ids.ts";
 import type { LayerLocation } from "../../interfaces/layer_sealer.ts";
+import { outsideOf } from "../outside/outside_diff.ts";
 import { MappedHome } from "./mapped_home.ts";
 
 /** A layer that is about to be mounted. */
@@ -57,8 +58,9 @@ export class ShownLayers implements AsyncDisposable {
     if (odd >= 0) refuse(layers[odd]!.location.cacheId, kept[odd]!, mappings);
     if (isPlain.every((plain) => plain)) return ShownLayers.plain(layers);
     if (mapper === "none") throw cannotMap();
-    const mapped = await MappedHome.open(home, mappings);
-    return new ShownLayers(layers.map(({ path }, i) => isPlain[i] ? path : `${mapped.name}/${path}`), mapped);
+    const outside = layers.map(({ location }, i) => isPlain[i] ? undefined : outsideOf(location.dir));
+    const mapped = await MappedHome.open(home, { mappings, outside: outside.flatMap((dir) => dir ?? []) });
+    return new ShownLayers(layers.map(({ path }, i) => isPlain[i] ? path : mapped.pathOf(path, outside[i])), mapped);
   }
 
   /** Gives the mapped home back, if there is one. */
