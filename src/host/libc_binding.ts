@@ -74,7 +74,16 @@ const koffi = await import("koffi").catch((cause: unknown) => ({ cause }));
 /** Processors of which `kernel_structs.ts` knows the layouts: 64 bits, low byte first. */
 const ARCHITECTURES: readonly string[] = ["x64", "arm64", "riscv64", "loong64"];
 
+/**
+ * What the runtime's own locks leave in `errno` when they are used between a call's end and the reading of its number.
+ * futex(2), ERRORS. None of them is what a call has to say, or it may be tried again.
+ */
+const STRAY: readonly number[] = ["EAGAIN", "EINTR"].map(errnoOf);
+/** A call is not interrupted that often; where the number is the call's own all the same, it is the answer. */
+const ATTEMPTS_MAX = 16;
+
 let bound: Calls | undefined;
+let failure = errnoOf("ENOSYS");
 
 /**
  * The functions, bound at the first call.
@@ -84,9 +93,9 @@ export function calls(): Calls {
   return bound ??= bind();
 }
 
-/** The calling thread's error number, right after a call. */
+/** The error number of the call that failed last. */
 export function lastErrno(): number {
-  return "cause" in koffi ? errnoOf("ENOSYS") : koffi.errno();
+  return failure;
 }
 
 function bind(): Calls {
@@ -95,32 +104,33 @@ function bind(): Calls {
     throw notSupported("Linux system calls", `Linux on ${ARCHITECTURES.join(", ")}`);
   }
   try {
-    return declare(koffi.load(null));
+    return declare(koffi.load(null), koffi.errno);
   } catch (cause) {
     throw notSupported("the C library", "a C library with glibc 2.30's functions", { cause });
   }
 }
 
 /** Declares what is used. Variadic functions are declared with fixed integers, which Linux ABIs pass alike. */
-function declare(libc: LibraryHandle): Calls {
-  const f = (name: string, result: string, ...types: string[]) => libc.func(name, result, types);
+function declare(libc: LibraryHandle, errno: () => number): Calls {
+  const once = (name: string, result: string, ...types: string[]) => kept(libc.func(name, result, types), errno);
+  const f = (name: string, result: string, ...types: string[]) => repeated(once(name, result, ...types));
   const [int, uint, ptr, size, off] = ["int", "unsigned int", "void *", "size_t", "int64_t"] as const;
   return {
     openat: f("openat", int, int, ptr, int, uint),
-    syscall: f("syscall", "long", "long", int, ptr, ptr, size),
+    syscall: once("syscall", "long", "long", int, ptr, ptr, size),
     fchmodat2: f("syscall", "long", "long", int, ptr, uint, int),
     open_tree: f("syscall", "long", "long", int, ptr, uint),
     move_mount: f("syscall", "long", "long", int, ptr, int, ptr, uint),
     mount_setattr: f("syscall", "long", "long", int, ptr, uint, ptr, size),
-    close: f("close", int, int),
+    close: once("close", int, int),
     read: f("read", off, int, ptr, size),
     pread: f("pread", off, int, ptr, size, off),
     write: f("write", off, int, ptr, size),
     pwrite: f("pwrite", off, int, ptr, size, off),
     lseek: f("lseek", off, int, off, int),
     ftruncate: f("ftruncate", int, int, off),
-    fsync: f("fsync", int, int),
-    syncfs: f("syncfs", int, int),
+    fsync: once("fsync", int, int),
+    syncfs: once("syncfs", int, int),
     mkdirat: f("mkdirat", int, int, ptr, uint),
     symlinkat: f("symlinkat", int, ptr, int, ptr),
     linkat: f("linkat", int, int, ptr, int, ptr, int),
@@ -145,13 +155,37 @@ function declare(libc: LibraryHandle): Calls {
     fsetxattr: f("fsetxattr", int, int, ptr, ptr, size, int),
     lremovexattr: f("lremovexattr", int, ptr, ptr),
     fremovexattr: f("fremovexattr", int, int, ptr),
-    flock: f("flock", int, int, int),
+    flock: once("flock", int, int, int),
     ioctl: f("ioctl", int, int, "unsigned long", int),
     ioctlBytes: f("ioctl", int, int, "unsigned long", ptr),
     quotactl: f("quotactl", int, int, ptr, uint, ptr),
     quotactl_fd: f("syscall", "long", "long", uint, uint, uint, ptr),
     copy_file_range: f("copy_file_range", off, int, ptr, int, ptr, size, uint),
     geteuid: f("geteuid", uint),
+  };
+}
+
+type Call = (...args: unknown[]) => number;
+
+/** Reads the error number at once, before the runtime does anything else that sets it. */
+function kept(call: Call, errno: () => number): Call {
+  return (...args) => {
+    const result = call(...args);
+    if (result < 0) failure = errno();
+    return result;
+  };
+}
+
+/**
+ * Repeats a call that has failed, and so has done nothing, while its error may be another's. Not for `close`, which frees the
+ * number even then, and not for a sync, which tells of an error once.
+ */
+function repeated(call: Call): Call {
+  return (...args) => {
+    for (let attempt = 1;; attempt++) {
+      const result = call(...args);
+      if (result >= 0 || !STRAY.includes(failure) || attempt === ATTEMPTS_MAX) return result;
+    }
   };
 }
 

@@ -1,13 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * Starting threads without stopping the one that asks: `new Worker` takes 30 to 150 ms of its caller's time on Deno 2.9,
- * so a thread of its own does it, and only that one is started here, once in a process.
+ * so a thread of its own does it, and only that one is started here, once in a process. But a thread's thread begins half a
+ * second late on Deno 2.9, which waits for a debugger, whether there is one or not: where nothing but the job counts,
+ * threads are started here.
  *
  * @module
  */
 import { MessageChannel, type MessagePort, Worker } from "node:worker_threads";
-import type { ForemanData, ForemanOrder, ForemanReport, ThreadPace } from "./foreman_thread.ts";
+import type { ForemanOrder, ForemanReport } from "./foreman_thread.ts";
+import { startWorker } from "./start_worker.ts";
 import { fromWire } from "./wire_error.ts";
+
+/**
+ * `background`: the threads step back behind the program's own threads, so that the event loop gets the processor when it
+ * needs it. `full`: they take what they can get, where nothing waits but for this.
+ */
+export type ThreadPace = "background" | "full";
 
 /** How a thread is started. */
 export interface StartOptions {
@@ -30,17 +39,21 @@ const FOREMAN_URL = new URL(
   import.meta.url,
 );
 
-/** The process's own, one for each pace. They do nothing while no store asks, and keep no process alive. */
-const foremen = new Map<ThreadPace, Foreman>();
+/** The process's own. It does nothing while no store asks, and keeps no process alive. */
+let foreman: Foreman | undefined;
 
 /** Starts a thread. */
 export function startThread({ pace, onEnd }: StartOptions): StartedThread {
-  let foreman = foremen.get(pace);
-  if (foreman === undefined) {
-    foreman = new Foreman(pace, () => foremen.delete(pace));
-    foremen.set(pace, foreman);
-  }
+  if (pace === "full") return startHere(onEnd);
+  foreman ??= new Foreman(() => foreman = undefined);
   return foreman.start(onEnd);
+}
+
+function startHere(onEnd: OnEnd): StartedThread {
+  const { port1, port2 } = new MessageChannel();
+  const worker = startWorker(port2, onEnd);
+  worker.unref();
+  return { port: port1, end: async () => void await worker.terminate() };
 }
 
 type OnEnd = StartOptions["onEnd"];
@@ -51,8 +64,8 @@ class Foreman {
   #started = 0;
   #awaited = 0;
 
-  constructor(pace: ThreadPace, onGone: () => void) {
-    this.#worker = new Worker(FOREMAN_URL, { workerData: { pace } satisfies ForemanData });
+  constructor(onGone: () => void) {
+    this.#worker = new Worker(FOREMAN_URL);
     const gone = (error: Error | undefined): void => {
       onGone();
       for (const id of [...this.#onEnd.keys()]) this.#ended({ id }, error);

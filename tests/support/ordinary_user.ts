@@ -9,7 +9,17 @@
  * @module
  */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import process from "node:process";
@@ -51,10 +61,10 @@ const DENO = "deno" in process.versions;
 
 /** Mounts what the user must see over places in `$1`, and becomes the user. */
 const BECOME = `set -e
-dir=$1; runtime=$2; project=$3; cache=$4; shift 4
+dir=$1; runtime=$2; project=$3; packages=$4; shift 4
 mount --bind "$runtime" "$dir/runtime"
 mount --bind "$project" "$dir/project"
-if [ -n "$cache" ]; then mount --bind -o ro "$cache" "$dir/cache"; fi
+if [ -n "$packages" ]; then mount --bind -o ro "$packages" "$dir/packages"; fi
 mount -t overlay -o "ro,lowerdir=$dir/etc:/etc" overlay /etc
 exec setpriv --reuid=${UID} --regid=${GID} --clear-groups -- "$@"`;
 
@@ -76,7 +86,8 @@ export class OrdinaryUser implements Disposable {
     if (!AS_ROOT) return;
     chmodSync(this.#dir, 0o755);
     chownSync(this.home, UID, GID);
-    for (const name of ["project", "cache", "etc"]) mkdirSync(join(this.#dir, name));
+    for (const name of ["project", "packages", "etc"]) mkdirSync(join(this.#dir, name));
+    if (DENO) this.#ownCache();
     writeFileSync(join(this.#dir, "runtime"), "");
     const passwd = readFileSync("/etc/passwd", "utf8").trimEnd();
     writeFileSync(join(this.#dir, "etc/passwd"), `${passwd}\nstrata:x:${UID}:${GID}::${this.home}:/bin/sh\n`);
@@ -147,11 +158,19 @@ export class OrdinaryUser implements Disposable {
     return AS_ROOT ? join(this.#dir, "project", relative(PROJECT, path)) : path;
   }
 
+  /** Packages are everybody's; what Deno makes of this project, which lies elsewhere for this user, is made once, and kept. */
+  #ownCache(): void {
+    const cache = join(this.#dir, "cache");
+    mkdirSync(cache);
+    chownSync(cache, UID, GID);
+    symlinkSync(join(this.#dir, "packages"), join(cache, "npm"));
+  }
+
   #become(): string[] {
-    const cache = DENO ? denoCache() : "";
+    const packages = DENO ? join(denoCache(), "npm") : "";
     // Deno gives its own program further arguments when it meets it in a command.
     const runtime = `/.${process.execPath}`;
-    return ["unshare", "--mount", "--", "sh", "-c", BECOME, "sh", this.#dir, runtime, PROJECT, cache];
+    return ["unshare", "--mount", "--", "sh", "-c", BECOME, "sh", this.#dir, runtime, PROJECT, packages];
   }
 
   /** Nothing of the caller's but what finds programs: neither a store, nor a place that the user may not write to. */

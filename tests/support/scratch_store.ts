@@ -21,9 +21,10 @@ export class ScratchRoot implements Disposable {
     return join(this.dir, "root");
   }
 
-  /** Opens the store, not durable: no test cuts the power. */
+  /** Opens the store, not durable: no test cuts the power; and its threads at once: none has an event loop to keep quick. */
   open(options: OpenOptions = {}): Promise<LayerStore> {
-    return LayerStore.open({ root: this.root, runRoot: join(this.dir, "run"), durability: "none", ...options });
+    const runRoot = join(this.dir, "run");
+    return LayerStore.open({ root: this.root, runRoot, durability: "none", pace: "full", ...options });
   }
 
   /** What operations have left in the staging directory. */

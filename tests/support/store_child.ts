@@ -52,14 +52,14 @@ async function registerForever(order: ChildOrder): Promise<void> {
   }
 }
 
-/** Uses a pool and disposes of nothing: its threads must not keep the process alive. */
+/** Uses pools and disposes of nothing: their threads must not keep the process alive. */
 async function runJob({ root }: ChildOrder): Promise<void> {
-  await new WorkerPool().run("sync", { dirs: [root] });
+  for (const pace of ["background", "full"] as const) await new WorkerPool({ pace }).run("sync", { dirs: [root] });
   say({ type: "done" });
 }
 
 function open({ root, runRoot, driver, durability = "none" }: ChildOrder): Promise<LayerStore> {
-  return LayerStore.open({ root, runRoot, driver, durability });
+  return LayerStore.open({ root, runRoot, driver, durability, pace: "full" });
 }
 
 function manyFiles(count: number, salt = ""): Uint8Array {
