@@ -12,6 +12,7 @@
 import { parseChainId } from "../core/digest.ts";
 import type { StrataError } from "../core/errors.ts";
 import { type CacheId, parseCacheId } from "../core/ids.ts";
+import { removeLeftTrial } from "../driver/overlay/mounting/namespace_trial.ts";
 import { removeTreeAt } from "../host/files.ts";
 import { type Claim, directoryClaim } from "../metadata/claims.ts";
 import { asStrataError } from "../metadata/finding.ts";
@@ -73,6 +74,7 @@ const SWEEPERS: Readonly<Record<Exclude<GcKind, "layer">, Sweeper>> = {
   "debris": sweepDebris,
   "staging": sweepStaging,
   "temporary": (_, { subject }) => Promise.resolve(removed(removeTreeAt(subject))),
+  "trial": (_, { subject }) => Promise.resolve(removeLeftTrial(subject) === "live" ? "kept" : "removed"),
   "hold": ({ holds }) => Promise.resolve(removed(holds.removeDead())),
   "claim": ({ claims }, { subject }) => Promise.resolve(claims.removeIfDead(subject) === "live" ? "kept" : "removed"),
   "mount count": sweepMountCount,

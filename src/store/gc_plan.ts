@@ -11,6 +11,7 @@ import type { ChainId } from "../core/digest.ts";
 import type { CacheId } from "../core/ids.ts";
 import type { Debris } from "../driver/interfaces/layer_upkeep.ts";
 import type { FoundLayer } from "../driver/interfaces/proto_driver.ts";
+import type { LeftTrial } from "../driver/overlay/mounting/namespace_trial.ts";
 import type { LayerRecord } from "../metadata/layer_record.ts";
 import type { WithdrawnLayer } from "../metadata/layerdb.ts";
 import type { StagingEntry } from "../metadata/staging.ts";
@@ -35,6 +36,8 @@ export interface GcSnapshot {
   readonly debris: readonly Debris[];
   readonly staging: readonly StagingEntry[];
   readonly temporary: readonly TemporaryFile[];
+  /** What trials of user namespaces left, in the root or beside it. */
+  readonly trials: readonly LeftTrial[];
   /** Files of holds and claims of ended processes, and notes on mounts that are none. */
   readonly deadHolds: readonly string[];
   readonly deadClaims: readonly string[];
@@ -62,6 +65,8 @@ export type GcKind =
   /** What an operation left that did not end. */
   | "staging"
   | "temporary"
+  /** What a trial of user namespaces left, before the root was made. */
+  | "trial"
   /** A hold or a claim of an ended process. */
   | "hold"
   | "claim"
@@ -109,6 +114,9 @@ export function planGc(snapshot: GcSnapshot, { nowMs, minAgeMs }: GcLimits): GcI
     ...snapshot.staging.flatMap((entry) => abandoned(entry, isOld)),
     ...snapshot.temporary.filter(({ modifiedMs }) => isUnwritten(modifiedMs)).map(({ path, what }) =>
       itemOf("temporary", path, what)
+    ),
+    ...snapshot.trials.filter(({ modifiedMs }) => isUnwritten(modifiedMs)).map(({ path }) =>
+      itemOf("trial", path, "its process has ended")
     ),
     ...snapshot.deadHolds.map((name) => itemOf("hold", name, "its process has ended")),
     ...snapshot.deadClaims.map((name) => itemOf("claim", name, "its process has ended")),

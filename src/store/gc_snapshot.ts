@@ -6,6 +6,7 @@
  */
 import type { ChainId } from "../core/digest.ts";
 import type { CacheId } from "../core/ids.ts";
+import { findLeftTrials } from "../driver/overlay/mounting/namespace_trial.ts";
 import { directoryClaim } from "../metadata/claims.ts";
 import { attempt } from "../metadata/record_file.ts";
 import { listTemporaryFiles } from "../metadata/temporary_files.ts";
@@ -32,6 +33,7 @@ export function readSnapshot(context: StoreContext): GcSnapshot {
     debris,
     staging: staging.list(),
     temporary: listTemporaryFiles(layout),
+    trials: findLeftTrials(layout.root),
     deadHolds: holds.dead(),
     deadClaims: claims.dead(),
     staleCounts: mountCounts.stale((id) => isMounted(context, id)),

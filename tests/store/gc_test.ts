@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, readdirSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, renameSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { type ChainId, type GcKind, LayerStore } from "../../mod.ts";
@@ -22,6 +22,7 @@ const NOTHING: GcSnapshot = {
   debris: [],
   staging: [],
   temporary: [],
+  trials: [],
   deadHolds: [],
   deadClaims: [],
   staleCounts: [],
@@ -118,6 +119,17 @@ for (const driver of DRIVERS) {
       assert.deepEqual(kinds, ["claim", "hold", "mount count", "name", "orphan", "staging"]);
     });
 
+    it("removes what a trial left that was killed before the root was made", async () => {
+      using scratch = new ScratchRoot();
+      await using store = await scratch.open({ driver });
+      const [old, young] = ["4", "5"].map((digit) => join(scratch.root, "..", `.strata-trial-${digit.repeat(64)}`));
+      for (const path of [old!, young!]) mkdirSync(join(path, "work"), { recursive: true });
+      utimesSync(old!, new Date(0), new Date(0));
+      const { outcomes } = await store.gc({ minAgeMs: 0 });
+      assert.deepEqual(outcomes.map(({ kind, state }) => [kind, state]), [["trial", "removed"]]);
+      assert.deepEqual([existsSync(old!), existsSync(young!)], [false, true]);
+    });
+
     it("leaves what a handle, a claim or a lower layer's place in a stack needs", async () => {
       using scratch = new ScratchRoot();
       await using store = await scratch.open({ driver });
@@ -144,7 +156,7 @@ async function makeGarbage(scratch: ScratchRoot, driver: string): Promise<ChainI
   const { layout, driver: keeper } = LayerStore.contextOf(store);
   const base = await store.register(streamOf(tarOf("base")));
   const needed = await store.register(streamOf(tarOf("needed")), { parent: base.chainId });
-  await store.catalog.create(needed.chainId, { names: ["needed"] });
+  await store.catalog.add(needed.chainId, { names: ["needed"] });
   const unneeded = await store.register(streamOf(tarOf("unneeded")), { parent: base.chainId });
   await store.register(streamOf(tarOf("top")), { parent: unneeded.chainId });
   const orphan = await store.register(streamOf(tarOf("orphan")));
