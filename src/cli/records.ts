@@ -42,6 +42,9 @@ export async function recordLayer(invocation: Invocation, store: LayerStore, lay
     size: inspection.chainSizeBytes,
     diffSize: layer.diffSizeBytes,
     blob: blob ?? null,
+    archiveSize: layer.archiveBytes ?? null,
+    uids: layer.uids ?? null,
+    gids: layer.gids ?? null,
     droppedAttributes: layer.droppedAttributes ?? 0,
     created: record.created,
   });

@@ -14,6 +14,7 @@ import { decompressWithProgram } from "./external.ts";
 import { gunzipChunks } from "./gzip.ts";
 import { packChunks } from "./pack.ts";
 import { unzstdChunks } from "./zstd.ts";
+import type { SkippedFrames } from "./zstd_frames.ts";
 
 /** How to decompress. */
 export interface DecompressOptions {
@@ -22,6 +23,8 @@ export interface DecompressOptions {
   readonly signal?: AbortSignal;
   /** Told once, before the first chunk comes out. */
   readonly onDetected?: (compression: Compression) => void;
+  /** Is told of frames of a zstd stream that are no data. */
+  readonly skipped?: SkippedFrames;
 }
 
 /** Takes a chunk, which is its own from then on: it may keep or transfer it. A promise holds the source back. */
@@ -118,14 +121,14 @@ function decode(
   input: AsyncIterable<Uint8Array>,
   options: DecompressOptions & { readonly compression: Compression; readonly signal: AbortSignal },
 ): AsyncIterable<Uint8Array> {
-  const { compression, limits, signal } = options;
+  const { compression, limits, signal, skipped } = options;
   switch (compression) {
     case "none":
       return input;
     case "gzip":
       return gunzipChunks(input);
     case "zstd":
-      return unzstdChunks(input, limits === undefined ? {} : { limits });
+      return unzstdChunks(input, { skipped, ...(limits === undefined ? {} : { limits }) });
     case "xz":
     case "bzip2":
       return decompressWithProgram(input, {

@@ -15,7 +15,7 @@ import { CHUNK_BYTES, DEFAULT_LIMITS, type Limits } from "../core/limits.ts";
 import type { ChunkSource } from "./gzip.ts";
 import { Xxh64 } from "./xxh64.ts";
 import { ZlibPump } from "./zlib_pump.ts";
-import { type FrameHeader, FrameWalker, type Piece } from "./zstd_frames.ts";
+import { type FrameHeader, FrameWalker, type Piece, type SkippedFrames, type WalkOptions } from "./zstd_frames.ts";
 
 /** Who decodes: the runtime's `node:zlib`, or JavaScript. */
 export type ZstdDecoder = "native" | "portable";
@@ -25,6 +25,8 @@ export interface UnzstdOptions {
   readonly limits?: Pick<Limits, "zstdWindowLogMax">;
   /** Default: the native decoder where there is one. */
   readonly decoder?: ZstdDecoder;
+  /** Is told of the frames that give nothing. */
+  readonly skipped?: SkippedFrames | undefined;
 }
 
 /** Whether this runtime's `node:zlib` knows zstd. */
@@ -37,15 +39,18 @@ export function hasNativeZstd(): boolean {
  * @throws {StrataError} `INVALID_ARCHIVE` at the stage `decompress`; `LIMIT_EXCEEDED` for a window above the limit
  */
 export async function* unzstdChunks(source: ChunkSource, options: UnzstdOptions = {}): AsyncGenerator<Uint8Array> {
-  const windowLogMax = (options.limits ?? DEFAULT_LIMITS).zstdWindowLogMax;
+  const { limits = DEFAULT_LIMITS, skipped } = options;
+  const walking = { windowLogMax: limits.zstdWindowLogMax, skipped };
   const decoder = options.decoder ?? (hasNativeZstd() ? "native" : "portable");
-  yield* decoder === "native" ? decodeNatively(source, windowLogMax) : decodePortably(source, windowLogMax);
+  yield* decoder === "native" ? decodeNatively(source, walking) : decodePortably(source, walking);
 }
 
+type Walking = Omit<WalkOptions, "cutAfter">;
+
 /** The decoder lives for the whole stream, since one for each of many small frames would cost more than decoding. */
-async function* decodeNatively(source: ChunkSource, windowLogMax: number): AsyncGenerator<Uint8Array> {
-  const walker = new FrameWalker({ cutAfter: "frame", windowLogMax });
-  const params = { [zlib.constants.ZSTD_d_windowLogMax]: windowLogMax };
+async function* decodeNatively(source: ChunkSource, walking: Walking): AsyncGenerator<Uint8Array> {
+  const walker = new FrameWalker({ cutAfter: "frame", ...walking });
+  const params = { [zlib.constants.ZSTD_d_windowLogMax]: walking.windowLogMax };
   const pump = new ZlibPump(zlib.createZstdDecompress({ chunkSize: CHUNK_BYTES, params }));
   try {
     for await (const chunk of source) {
@@ -58,8 +63,8 @@ async function* decodeNatively(source: ChunkSource, windowLogMax: number): Async
   }
 }
 
-async function* decodePortably(source: ChunkSource, windowLogMax: number): AsyncGenerator<Uint8Array> {
-  const walker = new FrameWalker({ cutAfter: "block", windowLogMax });
+async function* decodePortably(source: ChunkSource, walking: Walking): AsyncGenerator<Uint8Array> {
+  const walker = new FrameWalker({ cutAfter: "block", ...walking });
   let frame: PortableFrame | undefined;
   for await (const chunk of source) {
     for (const piece of walker.walk(chunk)) {

@@ -31,12 +31,32 @@ export interface Piece {
   readonly position: "within" | "last";
 }
 
+/** A frame without data for the decoder. */
+export interface SkippableFrame {
+  /** Which of the 16 kinds it is. */
+  readonly magic: number;
+  /** Where its payload begins in the stream. */
+  readonly offset: number;
+  /** Bytes of the payload. */
+  readonly length: number;
+}
+
+/** Learns of skippable frames as they pass. */
+export interface SkippedFrames {
+  /** A frame begins; its payload follows by `data`. */
+  begin(frame: SkippableFrame): void;
+  /** The next bytes of the payload, valid during the call only. */
+  data(bytes: Uint8Array): void;
+}
+
 /** How {@link FrameWalker} cuts and what it refuses. */
 export interface WalkOptions {
   /** Cut after frames only, or after each block too: a block gives 128 KiB at most, so that bounds a decoder's burst. */
   readonly cutAfter: "frame" | "block";
   /** Log2 of the largest window. */
   readonly windowLogMax: number;
+  /** Is told of what no decoder sees. */
+  readonly skipped?: SkippedFrames | undefined;
 }
 
 type State = "header" | "skip" | "block" | "body" | "checksum";
@@ -87,6 +107,7 @@ export class FrameWalker {
         if (after === "block") yield this.#piece(this.#head, "within");
         from = at;
       } else if (before === "skip") {
+        this.#options.skipped?.data(chunk.subarray(from, at));
         from = at;
       } else if (after === "header") {
         yield this.#piece(chunk.subarray(from, at), "last");
@@ -131,7 +152,9 @@ export class FrameWalker {
       if (this.#smallBytes < need) return taken;
     }
     if (isSkippable(this.#magic())) {
-      this.#moveTo("skip", u32(this.#small, 4));
+      const length = u32(this.#small, 4);
+      this.#options.skipped?.begin({ magic: this.#magic(), offset: this.#offset + taken, length });
+      this.#moveTo("skip", length);
     } else {
       this.#frame = this.#parseHeader();
       this.#head = this.#small.slice(0, this.#smallBytes);

@@ -77,6 +77,20 @@ export const DROPPED_LISTED_MAX = 100;
 /** Characters of a name in that list, so that the record stays far below {@link JSON_BYTES_MAX}. */
 export const DROPPED_TEXT_MAX = 1024;
 /**
+ * Owner ids of one kind that a layer's record lists. Images have a few dozen; so many take less than 1 MiB of the record,
+ * far below {@link JSON_BYTES_MAX}. A layer with more has no list.
+ */
+export const OWNER_IDS_MAX = 65_536;
+/** Skippable frames of a zstd stream that are hashed in search of a table of contents, which is among the first three. */
+export const SKIPPABLE_FRAMES_MAX = 64;
+/**
+ * Bytes of an eStargz layer's table of contents as it lies in the blob, and so of the blob's end that is kept while it
+ * passes. Some 100,000 files fit; the table of a larger layer is not recognised.
+ */
+export const STARGZ_TOC_BLOB_BYTES_MAX = 8 * MIB;
+/** Bytes of that table decompressed: a bomb's end. */
+export const STARGZ_TOC_BYTES_MAX = 128 * MIB;
+/**
  * Times that one layer is unpacked again because a parent turned out to be a symlink below. One is the rule; each further
  * one takes an archive whose own symlinks lead to new places below.
  */

@@ -20,6 +20,14 @@ export interface BlobInfo {
   readonly size: number;
   /** What its first bytes told. */
   readonly compression: CompressionName;
+  /**
+   * Digest of its table of contents, where it had one: of a zstd:chunked blob the compressed table, of an eStargz blob the
+   * JSON, as the annotations `io.github.containers.zstd-chunked.manifest-checksum` and
+   * `containerd.io/snapshot/stargz/toc.digest` have it. It was found by the blob's own bytes. Annotations of a descriptor
+   * are neither needed nor believed: where they say otherwise, this is right. It is no identity of the layer, since nobody
+   * compared the table with the archive: that is {@link digest}, or the DiffID.
+   */
+  readonly tocDigest?: Digest;
 }
 
 /** A count or size in a record. */
@@ -33,4 +41,5 @@ export const blobInfoSchema: v.GenericSchema<unknown, BlobInfo> = v.object({
   digest: parsedText(parseDigest),
   size: countSchema,
   compression: v.picklist(["none", "gzip", "zstd", "xz", "bzip2"]),
+  tocDigest: v.exactOptional(parsedText(parseDigest)),
 });

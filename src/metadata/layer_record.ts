@@ -55,8 +55,22 @@ export interface LayerExtras {
   readonly created?: string;
   /** The blob it came from. */
   readonly blob?: BlobInfo;
+  /**
+   * Bytes of the layer's uncompressed tar, to its last trailing byte. Set whenever a layer is registered. Absent for layers
+   * that Docker or an early version registered; the tar-split tells it again. It is no measure of the layer's files.
+   */
+  readonly archiveBytes?: number;
   /** Members of the layer's tar. */
   readonly entryCount?: number;
+  /**
+   * Users to whom the tar's headers give its members (a PAX `uid` over the field), in ascending order. Whiteouts and global
+   * headers are left out. Set whenever a layer is registered, and then whole: absent, as {@link archiveBytes} may be, also
+   * when there are more than 65,536, or one is no id. They are not the owners on disk, where id maps and
+   * `ignore_chown_errors` give others.
+   */
+  readonly uids?: readonly number[];
+  /** Groups to whom they are given, likewise. */
+  readonly gids?: readonly number[];
   /** Attributes that the file system could not take; the tar-split keeps them for the export. */
   readonly droppedAttributes?: number;
   /** The first of them, at most a hundred. Absent: there were none, or they were only counted. */
@@ -76,7 +90,10 @@ const extrasSchema = v.object({
   schema: v.literal(1),
   created: v.exactOptional(timeSchema),
   blob: v.exactOptional(blobInfoSchema),
+  archiveBytes: v.exactOptional(countSchema),
   entryCount: v.exactOptional(countSchema),
+  uids: v.exactOptional(v.array(countSchema)),
+  gids: v.exactOptional(v.array(countSchema)),
   droppedAttributes: v.exactOptional(countSchema),
   dropped: v.exactOptional(v.array(droppedSchema)),
 });
@@ -157,8 +174,9 @@ function layerContext(chainId: ChainId): ReadContext {
   return { action: `read layer ${chainId}`, remedy: `register the layer again, or run "strata fsck --repair"` };
 }
 
-function extrasDocument({ created, blob, entryCount, droppedAttributes, dropped }: LayerExtras): object {
-  return { schema: 1, created, blob, entryCount, droppedAttributes, dropped };
+function extrasDocument(extras: LayerExtras): object {
+  const { created, blob, archiveBytes, entryCount, uids, gids, droppedAttributes, dropped } = extras;
+  return { schema: 1, created, blob, archiveBytes, entryCount, uids, gids, droppedAttributes, dropped };
 }
 
 /** Docker trims what it writes without a newline, so that files made by hand work. */

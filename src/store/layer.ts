@@ -106,6 +106,24 @@ export class Layer implements LayerView {
     return this.#record.blob;
   }
 
+  /** Bytes of this layer's uncompressed tar; unknown for layers that Docker registered. */
+  get archiveBytes(): number | undefined {
+    return this.#record.archiveBytes;
+  }
+
+  /**
+   * Users to whom the headers of its tar give its members, in ascending order: all of them, or `undefined` where they are
+   * not known or too many. On disk there may be others, by id maps or for lack of rights.
+   */
+  get uids(): readonly number[] | undefined {
+    return this.#record.uids;
+  }
+
+  /** Groups to whom they are given, likewise. */
+  get gids(): readonly number[] | undefined {
+    return this.#record.gids;
+  }
+
   /**
    * How many owners, modes, devices and attributes of its archive could not be set on disk; unknown for layers that Docker
    * registered. Exports hold them all the same.

@@ -39,7 +39,10 @@ export type RegisterProgress = TakeInProgress;
 
 /** How a layer is registered that a registry's manifest describes. */
 export interface RegisterWithDescriptorOptions extends RegisterOptions {
-  /** Kept with the layer, unless it is here already. It is not compared with the bytes: that is `expectedBlob`'s part. */
+  /**
+   * Kept with the layer, unless it is here already. It is not compared with the bytes: that is `expectedBlob`'s part. Nor
+   * are its annotations that name a table of contents: `blob.tocDigest` is what the bytes have.
+   */
   readonly descriptor: LayerDescriptor;
 }
 

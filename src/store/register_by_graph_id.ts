@@ -79,10 +79,13 @@ async function adopt(context: StoreContext, adoption: Adoption): Promise<Layer> 
   const { driver, layerDb } = context;
   const { cacheId, options } = adoption;
   await using staging = context.staging.create("register");
-  const record = recordOf(adoption);
   const recordDir = staging.path("record");
+  const tarSplitPath = `${recordDir}/${TAR_SPLIT_FILE}`;
   copyTarSplit(options.tarSplitFile, recordDir);
-  await proveExport(context, { ...adoption, tarSplitPath: `${recordDir}/${TAR_SPLIT_FILE}` });
+  await proveExport(context, { ...adoption, tarSplitPath });
+  const { signal } = options;
+  const facts = await context.pool.run("survey", { tarSplitPath }, signal === undefined ? {} : { signal });
+  const record = { ...recordOf(adoption), ...facts };
   layerDb.stageRecord(recordDir, record);
   await syncUnlessVolatile(context, { fileSystems: [staging.dir, driver.locate(cacheId).dir], home: driver.spec });
   const published = await underLock(context, async (lock) => {
@@ -93,7 +96,7 @@ async function adopt(context: StoreContext, adoption: Adoption): Promise<Layer> 
     layerDb.publish(lock, { chainId: record.chainId, stagedDir: recordDir });
     await syncUnlessVolatile(context, { dirs: [context.layout.layersDir, context.layout.layerDbDir] });
     return record;
-  }, options.signal);
+  }, signal);
   return context.handles.retain(published);
 }
 

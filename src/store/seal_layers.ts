@@ -105,7 +105,7 @@ async function make(
   { incoming, parent, stack, places, inHome, signal }: SealOne,
   { ingested, dir, replaces }: Omit<Extract<ArrivedLayer, { kind: "unpacked" }>, "kind"> & Pick<MadeLayer, "replaces">,
 ): Promise<StagedChainLayer> {
-  const { diffId, changeset, blob } = ingested;
+  const { diffId, changeset, blob: { digest, sizeBytes: size, ...blob }, archiveBytes, owners } = ingested;
   const chainId = chainOn(parent, diffId);
   const { cacheId, children } = places.of(chainId);
   const driver = context.driver.spec;
@@ -128,8 +128,10 @@ async function make(
     sizeBytes: sealed.sizeBytes,
     ...(descriptor === undefined ? {} : { descriptor }),
     created: new Date().toISOString(),
-    blob: { digest: blob.digest, size: blob.sizeBytes, compression: blob.compression },
+    blob: { digest, size, ...blob },
+    archiveBytes,
     entryCount: changeset.entryCount,
+    ...owners,
     droppedAttributes: changeset.droppedCount,
     ...(changeset.dropped.length === 0 ? {} : { dropped: changeset.dropped }),
   };

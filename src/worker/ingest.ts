@@ -19,7 +19,7 @@ import type { Ownership } from "../changeset/change.ts";
 import type { Compression } from "../compression/detect.ts";
 import { aborted, AbortFlag } from "./abort_flag.ts";
 import { ChunkSender } from "./chunk_channel.ts";
-import type { BlobInput } from "./jobs/decode.ts";
+import type { BlobInput, DecodedBlob } from "./jobs/decode.ts";
 import type { UnpackedLayer } from "./layer_pipeline.ts";
 import type { WorkerPool } from "./pool.ts";
 
@@ -52,6 +52,8 @@ export interface BlobFacts {
   readonly digest: Digest;
   readonly sizeBytes: number;
   readonly compression: Compression;
+  /** Digest of its table of contents, when it is a zstd:chunked or eStargz blob. */
+  readonly tocDigest?: Digest;
 }
 
 /** A layer that lies unpacked in its directory. */
@@ -93,8 +95,11 @@ export async function readThrough(pool: WorkerPool, request: ReadRequest): Promi
   return await joinStages(pool, request, (input) => pool.run("hash", { input }, { transfer: [input] }));
 }
 
+/** What the last stage tells of the archive, whatever else it does. */
+type LastFacts = Pick<UnpackedLayer, "diffId"> & Partial<Pick<UnpackedLayer, "indexDigest">>;
+
 /** Runs the first stages, and the last one that the caller has, which takes the uncompressed bytes. */
-async function joinStages<T extends { readonly diffId: DiffId }>(
+async function joinStages<T extends LastFacts>(
   pool: WorkerPool,
   { limits, signal, source, onProgress }: ReadRequest,
   runLast: (input: MessagePort) => Promise<T>,
@@ -193,10 +198,8 @@ function valueOf<T>(outcome: PromiseSettledResult<T>): T {
   return outcome.value;
 }
 
-function withFacts<T extends { readonly diffId: DiffId }>(
-  decoded: { compression: Compression; digest: Digest | undefined; sizeBytes: number },
-  last: T,
-): T & { readonly blob: BlobFacts } {
-  const { compression, sizeBytes } = decoded;
-  return { ...last, blob: { digest: decoded.digest ?? last.diffId, sizeBytes, compression } };
+function withFacts<T extends LastFacts>(decoded: DecodedBlob, last: T): T & { readonly blob: BlobFacts } {
+  const { compression, sizeBytes, digest = last.diffId, toc } = decoded;
+  const isToc = toc !== undefined && (toc.format === "zstd:chunked" || toc.digest === last.indexDigest);
+  return { ...last, blob: { digest, sizeBytes, compression, ...(isToc ? { tocDigest: toc.digest } : {}) } };
 }

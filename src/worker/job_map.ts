@@ -11,6 +11,7 @@ import { hash } from "./jobs/hash.ts";
 import { packDirectory } from "./jobs/pack_directory.ts";
 import { apply, createReadWrite } from "./jobs/read_write.ts";
 import { seal } from "./jobs/seal.ts";
+import { survey } from "./jobs/survey.ts";
 import { sync } from "./jobs/sync.ts";
 import { unpack } from "./jobs/unpack.ts";
 import { verify } from "./jobs/verify.ts";
@@ -30,6 +31,7 @@ export const JOBS = {
   pack,
   packDirectory,
   seal,
+  survey,
   sync,
   unpack,
   verify,

@@ -11,7 +11,7 @@
  * @module
  */
 import { openOwnedTree } from "../changeset/override_dir.ts";
-import { type DiffId, DigestWriter, parseDiffId } from "../core/digest.ts";
+import { type DiffId, type Digest, DigestWriter, parseDiffId } from "../core/digest.ts";
 import type { IdMappings } from "../core/id_map.ts";
 import { DEFAULT_LIMITS, type Limits } from "../core/limits.ts";
 import { gzipMember } from "../compression/gzip.ts";
@@ -20,11 +20,13 @@ import { RootedDir } from "../host/rooted_dir.ts";
 import type { Changeset, Ownership, Redirects } from "../changeset/change.ts";
 import { Unpacker } from "../changeset/unpack.ts";
 import type { TarEntry, TarHandler } from "../tar/entry.ts";
+import { OwnerIds, type OwnerSets } from "../tar/owner_ids.ts";
 import { TarReader } from "../tar/reader.ts";
 import { SplitWriter } from "../tarsplit/file.ts";
 import { Splitter } from "../tarsplit/split.ts";
 import { inlineLost } from "./inline_lost.ts";
 import type { StagedLayer } from "./staged_layer.ts";
+import { StargzIndex } from "./stargz_index.ts";
 
 /** How a layer is taken in. */
 export interface PipelineOptions {
@@ -42,6 +44,10 @@ export interface UnpackedLayer {
   /** Bytes of the uncompressed archive. */
   readonly archiveBytes: number;
   readonly changeset: Changeset;
+  /** Who owns its members. */
+  readonly owners: OwnerSets;
+  /** Digest of the table of contents that is its last member, as in an eStargz layer. */
+  readonly indexDigest: Digest | undefined;
 }
 
 /** Level of the tar-split's compression: headers are so repetitive that more effort gains next to nothing. */
@@ -89,9 +95,16 @@ export class LayerPipeline implements Disposable {
     this.#reader.end();
     this.#splitWriter.end();
     this.#splitFile.close();
-    const changeset = this.#members.unpacker.finish();
-    await inlineLost(this.#staged, changeset.lost, this.#members.positions);
-    return { diffId: parseDiffId(this.#digest.finish()), archiveBytes: this.#reader.offset, changeset };
+    const { unpacker, positions, owners, index } = this.#members;
+    const changeset = unpacker.finish();
+    await inlineLost(this.#staged, changeset.lost, positions);
+    return {
+      diffId: parseDiffId(this.#digest.finish()),
+      archiveBytes: this.#reader.offset,
+      changeset,
+      owners: owners.sets(),
+      indexDigest: index.digest,
+    };
   }
 
   [Symbol.dispose](): void {
@@ -102,12 +115,17 @@ export class LayerPipeline implements Disposable {
   }
 }
 
-/** Gives each member to the splitter and to the unpacker, and keeps which record has which member's content. */
+/**
+ * Gives each member to the splitter and to the unpacker, and keeps which record has which member's content, and what the
+ * layer's record says of the archive.
+ */
 class Members implements TarHandler {
   readonly splitter: Splitter;
   readonly unpacker: Unpacker;
   /** By member: the position of the record whose content the tree must give back. */
   readonly positions: (number | undefined)[] = [];
+  readonly owners = new OwnerIds();
+  readonly index = new StargzIndex();
 
   constructor(splitter: Splitter, unpacker: Unpacker) {
     this.splitter = splitter;
@@ -122,16 +140,20 @@ class Members implements TarHandler {
     this.unpacker.entry(entry);
     this.splitter.entry(entry);
     this.positions.push(this.splitter.contentPosition);
+    this.owners.add(entry);
+    this.index.entry(entry);
   }
 
   data(bytes: Uint8Array): void {
     this.unpacker.data(bytes);
     this.splitter.data(bytes);
+    this.index.data(bytes);
   }
 
   endEntry(): void {
     this.unpacker.endEntry();
     this.splitter.endEntry();
+    this.index.endEntry();
   }
 
   end(): void {

@@ -9,6 +9,7 @@ import { openForRead } from "../host/files.ts";
 import { readChunks } from "../host/read_chunks.ts";
 import { decodeRecords, RecordDecoder } from "../tarsplit/codec.ts";
 import type { SplitRecord } from "../tarsplit/record.ts";
+import { type ArchiveFacts, SplitSurvey } from "../tarsplit/survey.ts";
 
 /**
  * The records in batches, as they are decompressed: memory does not grow with the file.
@@ -18,6 +19,16 @@ export async function* tarSplitBatches(path: string): AsyncGenerator<Iterable<Sp
   const decoder = new RecordDecoder({ path });
   for await (const chunk of gunzipChunks(readChunks(openForRead(path)))) yield decoder.push(chunk);
   decoder.end();
+}
+
+/**
+ * What the file tells of its archive, without the tree.
+ * @throws {StrataError} `CORRUPT` or `INVALID_ARCHIVE` when the file is damaged
+ */
+export async function surveyTarSplit(path: string): Promise<ArchiveFacts> {
+  const survey = new SplitSurvey();
+  for await (const batch of tarSplitBatches(path)) survey.push(batch);
+  return survey.finish();
 }
 
 /**

@@ -41,6 +41,7 @@ const ACTIONS: Readonly<Record<JobName, string>> = {
   pack: "pack the layer",
   packDirectory: "pack the directory",
   seal: "place the layer on those below",
+  survey: "read the layer's tar-split",
   sync: "write the layer to the device",
   unpack: "unpack the layer",
   verify: "rebuild the layer's archive",

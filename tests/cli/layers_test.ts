@@ -40,6 +40,9 @@ describe("strata register", () => {
       size: 10,
       diffSize: 5,
       blob: { digest: digestOf(blob), size: blob.length, compression: "gzip" },
+      archiveSize: TOP.length,
+      uids: [0],
+      gids: [0],
     });
   });
 
@@ -173,6 +176,7 @@ describe("strata inspect", () => {
     assert.equal(one.schema, 1);
     assert.equal(one.chainId, CHAIN_TOP);
     assert.equal(one.size, 10);
+    assert.deepEqual([one.archiveSize, one.uids, one.gids], [TOP.length, [0], [0]]);
     assert.equal(one.driver.name, "vfs");
     assert.deepEqual(one.records.map(({ id }: { id: string }) => id), ["2-top"]);
     const kinds = JSON.parse(await store.ok(["inspect", "base", "work"])).map(({ kind }: { kind: string }) => kind);

@@ -74,8 +74,16 @@ describe("LayerDb writes what Docker writes", () => {
       ...recordOf("a"),
       sizeBytes: 0,
       created: "2026-11-21T10:00:00.000Z",
-      blob: { digest: parseDigest(chainIdOf("blob")), size: 12, compression: "gzip" },
+      blob: {
+        digest: parseDigest(chainIdOf("blob")),
+        size: 12,
+        compression: "gzip",
+        tocDigest: parseDigest(chainIdOf("toc")),
+      },
+      archiveBytes: 10_240,
       entryCount: 7,
+      uids: [0, 1000],
+      gids: [],
       droppedAttributes: 2,
       dropped: [{ entry: "etc/\u00e9", attribute: "owner 1:2", reason: "it is so" }],
     };

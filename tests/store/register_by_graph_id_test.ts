@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import process from "node:process";
 import { describe, it } from "node:test";
 import { gunzipSync } from "node:zlib";
 import {
@@ -18,7 +19,7 @@ import {
 } from "../../mod.ts";
 import { randomCacheId } from "../../src/core/ids.ts";
 import { dir, file, layerTar } from "../../src/testing/layer_builder.ts";
-import { DRIVERS, ScratchRoot, streamOf } from "../support/scratch_store.ts";
+import { bytesOf, DRIVERS, ScratchRoot, streamOf } from "../support/scratch_store.ts";
 
 const BASE = layerTar([dir("etc"), file("etc/motd", "hello\n"), file("etc/old", "old\n")]);
 const WRONG = parseDiffId(`sha256:${"0".repeat(64)}`);
@@ -41,6 +42,8 @@ for (const driver of DRIVERS) {
       assert.equal(readFileSync(join(record, "cache-id"), "utf8"), place.id);
       assert.deepEqual(readFileSync(join(record, "tar-split.json.gz")), readFileSync(place.tarSplitFile));
       assert.equal((await store.verify(layer.chainId)).state, "ok");
+      assert.equal(layer.archiveBytes, (await bytesOf(layer.tarStream())).length);
+      assert.deepEqual([layer.uids, layer.gids], [[process.getuid?.()], [process.getgid?.()]]);
 
       // The same tar comes in as the very same layer, and the layer is deleted as any other.
       const same = await store.register(layer.tarStream(), { parent: place.base.chainId });

@@ -47,8 +47,8 @@ function documentOf(inspection: Inspection): object {
       driver,
     };
   }
-  const { chainId, diffId, parent, cacheId, sizeBytes, created, blob, entryCount, droppedAttributes, dropped } =
-    inspection.layer;
+  const { chainId, diffId, parent, cacheId, sizeBytes, created, blob, droppedAttributes, dropped } = inspection.layer;
+  const { archiveBytes, entryCount, uids, gids } = inspection.layer;
   return {
     kind,
     chainId,
@@ -59,7 +59,10 @@ function documentOf(inspection: Inspection): object {
     diffSize: sizeBytes,
     created: created ?? null,
     blob: blob ?? null,
+    archiveSize: archiveBytes ?? null,
     entryCount: entryCount ?? null,
+    uids: uids ?? null,
+    gids: gids ?? null,
     droppedAttributes: droppedAttributes ?? null,
     dropped: dropped ?? [],
     records: inspection.records,
