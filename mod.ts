@@ -51,13 +51,6 @@ export type {
   DiffGetterDriver,
   DiffOptions,
 } from "./src/driver/interfaces/diff_driver.ts";
-export type {
-  Differ,
-  DifferDriver,
-  DifferOptions,
-  DifferOutput,
-  StagedDiff,
-} from "./src/driver/interfaces/differ_driver.ts";
 export type { Driver } from "./src/driver/driver.ts";
 export { findLayers } from "./src/driver/parts/layer_directory.ts";
 export type { LayerIdMapUpdater, UpdateIdMapOptions } from "./src/driver/interfaces/layer_id_maps.ts";
@@ -102,7 +95,13 @@ export type { ImageSummaries, ImageSummary, RemovedImage } from "./src/image/ima
 export type { LoadedImage, LoadedLayer, LoadOptions, LoadProgress } from "./src/image/load.ts";
 export type { ImageSource } from "./src/image/open_source.ts";
 export type { BlobInfo, CompressionName } from "./src/metadata/blob_info.ts";
-export type { CatalogRecord, JsonValue, RecordTarget } from "./src/metadata/catalog/catalog_record.ts";
+export type {
+  BigDataItem,
+  CatalogRecord,
+  JsonValue,
+  RecordContent,
+  RecordTarget,
+} from "./src/metadata/catalog/catalog_record.ts";
 export type { ImageId } from "./src/metadata/image_config.ts";
 export type { CatalogListing, NameChange } from "./src/metadata/catalog/catalog_records.ts";
 export type { Finding, Severity } from "./src/metadata/finding.ts";
@@ -110,13 +109,37 @@ export type { LayerExtras, LayerRecord } from "./src/metadata/layer_record.ts";
 export type { BrokenLayer, LayerListing } from "./src/metadata/layerdb.ts";
 export type { BrokenMount, IdRange, MountExtras, MountListing, MountName, MountRecord } from "./src/metadata/mounts.ts";
 export type { ApplyDiffOptions } from "./src/store/apply_diff.ts";
-export { Catalog } from "./src/store/catalog.ts";
+export { Catalog } from "./src/store/catalog/catalog.ts";
+export { CatalogQueries } from "./src/store/catalog/catalog_queries.ts";
+export type { DiffRecordOptions } from "./src/store/catalog/compare_record.ts";
+export type { CreateLayerOptions, PutLayerOptions } from "./src/store/catalog/create_layer.ts";
+export type { CatalogEntry } from "./src/store/catalog/entry.ts";
+export type { FillOptions } from "./src/store/catalog/fill_record.ts";
+export type { CreateRecordOptions } from "./src/store/catalog/make_record.ts";
+export type { ParentOwners } from "./src/store/catalog/parent_owners.ts";
+export type { RecoverOptions, RecoveryStep } from "./src/store/catalog/recover.ts";
+export type { RemoveRecordOptions } from "./src/store/catalog/remove_record.ts";
 export type { CompareOptions } from "./src/store/changes.ts";
 export type { ChecksumForGraphIdOptions, LayerChecksum } from "./src/store/checksum_for_graph_id.ts";
 export type { CleanupReport } from "./src/store/cleanup.ts";
-export type { CreateRecordOptions, RemoveRecordOptions } from "./src/store/catalog.ts";
 export type { CommitOptions } from "./src/store/commit.ts";
 export type { CreateRWLayerOptions } from "./src/store/create_rw_layer.ts";
+export type { ContentCounts, Differ, DifferOptions, DifferOutput, ReusableLayer } from "./src/store/differ/differ.ts";
+export { describeDirectory, directoryDiffer } from "./src/store/differ/directory_differ.ts";
+export type {
+  DescribeDirectoryOptions,
+  DirectoryDifferOptions,
+  DirectoryManifest,
+  ManifestEntry,
+  ManifestName,
+  ManifestObject,
+  ManifestXattr,
+  Reuse,
+} from "./src/store/differ/directory_differ.ts";
+export type { RegisteredDiff, RegisterStagedDiffOptions } from "./src/store/differ/register_staged_diff.ts";
+export type { StageDiffOptions } from "./src/store/differ/stage_diff.ts";
+export { StagedLayerDiff } from "./src/store/differ/staged_layer_diff.ts";
+export type { StagedArchive, StagedOutput } from "./src/store/differ/staged_layer_diff.ts";
 export { EMPTY_LAYER, isEmptyLayer } from "./src/store/empty_layer.ts";
 export type { FsckOptions, FsckReport } from "./src/store/fsck.ts";
 export type { FsckCode, FsckFinding, FsckRepair, FsckSeverity } from "./src/store/fsck_check.ts";

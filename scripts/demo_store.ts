@@ -105,7 +105,7 @@ export class LibraryStore implements DemoStore {
 
   async remove(name: string): Promise<void> {
     if (this.#store.resolve(name).kind === "writable") await this.#store.releaseRWLayer(name);
-    else await this.#store.catalog.remove(this.#store.catalog.get(name).id);
+    else await this.#store.catalog.delete(name);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -114,7 +114,7 @@ export class LibraryStore implements DemoStore {
 
   /** From now on the record keeps the layer, and the handle can go. */
   async #record(layer: Layer, name: string): Promise<string> {
-    await this.#store.catalog.create(layer.chainId, { names: [name] });
+    await this.#store.catalog.add(layer.chainId, { names: [name] });
     await this.#store.release(layer);
     return layer.chainId;
   }

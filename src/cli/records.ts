@@ -56,7 +56,7 @@ async function createOrRelease(
   options: CreateRecordOptions,
 ): Promise<CatalogRecord> {
   try {
-    return await store.catalog.create(layer.chainId, options);
+    return await store.catalog.add(layer.chainId, options);
   } catch (error) {
     await store.release(layer);
     throw error;

@@ -59,8 +59,19 @@ export const DEFAULT_LIMITS: Limits = {
 export const CHAIN_DEPTH_MAX = 125;
 /** Symlinks followed for one path, beyond which it is a loop. Go's and containerd's number; the kernel stops at 40. */
 export const SYMLINKS_MAX = 255;
+/** Characters of a data item's key. Keys lie in the record, which is read as a whole. */
+export const BIG_DATA_KEY_CHARS_MAX = 4096;
 /** Bytes of a JSON document read from disk or out of an archive: what registries accept. */
 export const JSON_BYTES_MAX = 4 * MIB;
+/** Characters of a directory's manifest: some hundred an entry, and a JSON text is parsed whole. */
+export const MANIFEST_CHARS_MAX = 256 * MIB;
+/**
+ * Files of one size, of all layers together, whose digests are looked at to find a content that is needed; those that have its
+ * name as well are not counted. Bounds what is remembered and read where many files have one size.
+ */
+export const REUSE_CANDIDATES_MAX = 64;
+/** Bytes of a `layers.json` of containers/storage, which holds all layers: 40 times that of 43,000 layers in the field. */
+export const LAYERS_JSON_BYTES_MAX = GIB / 2;
 /** Bytes of a chunk that flows between stages. Smaller ones cost more in every stage, larger ones only memory. */
 export const CHUNK_BYTES = MIB;
 /** Bytes of one tar-split segment. The reference writes trailing bytes in pieces of this size, too. */

@@ -12,6 +12,7 @@ import { basename, dirname } from "node:path";
 import { fromText } from "../core/bytes.ts";
 import { StrataError } from "../core/errors.ts";
 import type { FileStat } from "../core/file_stat.ts";
+import type { IdPair } from "../core/id_map.ts";
 import { parseLayerPath } from "../core/layer_path.ts";
 import { hasErrno } from "./errno.ts";
 import * as libc from "./libc.ts";
@@ -80,6 +81,13 @@ export function pathExists(path: string): boolean {
 /** What has this name, a final symlink not followed; `undefined` when nothing has. */
 export function statPath(path: string): FileStat | undefined {
   return libc.statx(AT_FDCWD, fromText(path));
+}
+
+/** Who owns what has this name and, where that is a symlink, also who owns what it leads to. */
+export function ownersOf(path: string): IdPair[] {
+  const own = statPath(path);
+  const target = statSync(path, { throwIfNoEntry: false });
+  return [own, target].flatMap((stat) => stat === undefined ? [] : [{ uid: stat.uid, gid: stat.gid }]);
 }
 
 /** Whether a directory can be reached by this name, symlinks followed. */

@@ -5,6 +5,7 @@
  *   strata/claims/layer-<hex of the ChainID>  a layer is being made; who wants the same one waits, and then finds it
  *   strata/claims/blob-<hex>                  the same for a blob on a parent, where the layer's identity is not known yet
  *   strata/claims/head-<hex>                  the same for a stream that begins so, where nothing else is known of it
+ *   strata/claims/record-<id>                a catalog record is being made or removed, with what is its own
  *   strata/claims/dir-<cache id>              a directory of the driver that no record names, yet or any more
  *
  * A claim is an flock(2) on a file, so that it ends with its holder, however that ends: then the next in line takes over.
@@ -19,7 +20,7 @@
  */
 import { type ChainId, type Digest, digestHex, digestOf } from "../core/digest.ts";
 import { hasCode } from "../core/errors.ts";
-import type { CacheId } from "../core/ids.ts";
+import type { CacheId, RecordId } from "../core/ids.ts";
 import { fromOsError, hasErrno } from "../host/errno.ts";
 import { acquireLock, type FileLock, isLocked, tryLock } from "../host/file_lock.ts";
 import { ensureDir, listNames, removeTreeAt, statPath } from "../host/files.ts";
@@ -51,6 +52,11 @@ export function blobClaim(parent: ChainId | undefined, blob: Digest): ClaimName 
 /** The claim on making a layer out of a stream of which only the beginning is known. */
 export function headClaim(parent: ChainId | undefined, head: Digest): ClaimName {
   return `head-${digestHex(digestOf(`${parent ?? ""} ${head}`))}` as ClaimName;
+}
+
+/** The claim on a catalog record, with its writable layer. */
+export function recordClaim(id: RecordId): ClaimName {
+  return `record-${id}` as ClaimName;
 }
 
 /** The claim on a directory of the driver; one claim covers a writable layer's two. */

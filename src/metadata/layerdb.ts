@@ -118,6 +118,11 @@ export class LayerDb {
     return { layers, broken, findings };
   }
 
+  /** The layers that have a record, sound or not, in the order of their hex digits. Nothing is read but the directory. */
+  chainIds(): ChainId[] {
+    return this.#entries().filter((name) => LAYER_NAME.test(name)).map((name) => parseChainId(`sha256:${name}`));
+  }
+
   /**
    * One layer's record.
    * @throws {StrataError} `NOT_FOUND`; `CORRUPT` naming the file and the remedy

@@ -4,12 +4,11 @@
  *
  * @module
  */
-import { dirname } from "node:path";
 import { hasCode, StrataError } from "../core/errors.ts";
-import { randomCacheId } from "../core/ids.ts";
 import type { Limits } from "../core/limits.ts";
 import type { Durability } from "../host/durable.ts";
-import type { CatalogRecords } from "../metadata/catalog_records.ts";
+import type { BigDataFiles } from "../metadata/catalog/big_data_files.ts";
+import type { CatalogRecords } from "../metadata/catalog/catalog_records.ts";
 import type { Claims } from "../metadata/claims.ts";
 import type { DockerdGuard } from "../metadata/dockerd.ts";
 import type { Holds } from "../metadata/holds.ts";
@@ -34,6 +33,7 @@ export interface StoreContext extends ReadingContext {
   readonly mounts: MountRecords;
   readonly mountCounts: MountCounts;
   readonly catalog: CatalogRecords;
+  readonly bigData: BigDataFiles;
   readonly images: ImageDb;
   readonly staging: StagingArea;
   readonly holds: Holds;
@@ -88,11 +88,6 @@ export async function namingRoot<T>({ layout }: Pick<StoreContext, "layout">, ac
       "or raise the quota";
     throw new StrataError("NO_SPACE", message, { path }, { cause: error });
   }
-}
-
-/** The directory of the driver's layers, one and the same for all of them. */
-export function layersDirOf({ driver }: Pick<StoreContext, "driver">): string {
-  return dirname(driver.locate(randomCacheId()).dir);
 }
 
 /** Waits for the device, off the event loop, unless the store is not to be durable. */

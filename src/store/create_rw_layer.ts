@@ -11,7 +11,7 @@
  */
 import type { ChainId } from "../core/digest.ts";
 import { StrataError } from "../core/errors.ts";
-import { type CacheId, parseCacheId, randomCacheId } from "../core/ids.ts";
+import { type CacheId, parseCacheId, randomCacheId, type RecordId } from "../core/ids.ts";
 import { checkIdMappings, type IdMappings } from "../core/id_map.ts";
 import { CHAIN_DEPTH_MAX } from "../core/limits.ts";
 import { directoryClaim } from "../metadata/claims.ts";
@@ -20,12 +20,19 @@ import { throwIfAborted } from "../stream/signal.ts";
 import { recordsOf } from "./chains.ts";
 import { namingRoot, type StoreContext, syncUnlessVolatile, underLock } from "./context.ts";
 import { HeldLayers } from "./held_layers.ts";
+import { mountCount, type MountTarget } from "./mount.ts";
 import type { RWLayer } from "./rw_layer.ts";
+import { cacheIdOf } from "./target.ts";
 
 /** How a writable layer is made. */
 export interface CreateRWLayerOptions {
   /** The stack it sits on. Absent: it begins empty. */
   readonly parent?: ChainId;
+  /**
+   * The layer or writable layer whose own files it begins with, as its own changes; it lies on what that lies on. Absent:
+   * it begins without changes.
+   */
+  readonly template?: MountTarget;
   /** SELinux label of its mounts. */
   readonly mountLabel?: string;
   /**
@@ -57,26 +64,48 @@ export async function createRWLayer(
   options: CreateRWLayerOptions = {},
 ): Promise<RWLayer> {
   context.dockerd.requireAbsent();
-  const record = recordFor(parseMountName(name), options);
+  return context.handles.retainRW(await makeRWLayer(context, name, options));
+}
+
+/** A writable layer that may be a catalog record's own. */
+export interface MakeRWLayerOptions extends CreateRWLayerOptions {
+  /** The record that is to follow. */
+  readonly record?: RecordId;
+}
+
+/**
+ * As {@link createRWLayer}, without a handle.
+ * @throws {StrataError} as {@link createRWLayer}
+ */
+export async function makeRWLayer(
+  context: StoreContext,
+  name: string,
+  options: MakeRWLayerOptions,
+): Promise<MountRecord> {
+  const onParent = withParentOf(context, options);
+  const record = recordFor(parseMountName(name), onParent);
   requireFree(context, record.name);
   throwIfAborted(options.signal);
-  return await namingRoot(context, () => create(context, record, options));
+  return await namingRoot(context, () => create(context, record, onParent));
 }
 
 async function create(
   context: StoreContext,
   record: MountRecord,
-  { parent, initFunction, signal }: CreateRWLayerOptions,
-): Promise<RWLayer> {
+  { parent, template, initFunction, signal }: CreateRWLayerOptions,
+): Promise<MountRecord> {
   const { driver, layerDb, mounts } = context;
   using held = new HeldLayers(context);
   // Until the record is there, the directories are garbage for gc.
   using _claim = context.claims.tryTake(directoryClaim(record.mountId));
   if (parent !== undefined) held.add(parent);
+  if (template?.kind === "layer") held.add(template.record.chainId);
   try {
     const below = parent === undefined ? undefined : usableParent(context, parent);
     if (initFunction !== undefined) await makeInit(context, record, { below, initFunction, signal });
-    await createReadWrite(context, { id: record.mountId, parent: record.initId ?? below, options: record, signal });
+    const copied = template === undefined ? {} : { template: cacheIdOf(template) };
+    const lower = record.initId ?? below;
+    await createReadWrite(context, { id: record.mountId, parent: lower, options: record, signal, ...copied });
     await syncUnlessVolatile(context, { fileSystems: [driver.locate(record.mountId).dir], home: driver.spec });
     await underLock(context, (lock) => {
       if (parent !== undefined) layerDb.read(parent);
@@ -88,11 +117,40 @@ async function create(
     await Promise.allSettled(ids.map((id) => driver.remove(id)));
     throw error;
   }
-  return context.handles.retainRW(record);
+  return record;
 }
 
-function recordFor(name: MountName, options: CreateRWLayerOptions): MountRecord {
-  const { parent, mountLabel, idMappings, storageOptions, initFunction } = options;
+/**
+ * A copy lies on what its template lies on.
+ * @throws {StrataError} `INVALID_ARGUMENT` for another parent, `IN_USE` for a template that is written to meanwhile
+ */
+function withParentOf(context: StoreContext, options: MakeRWLayerOptions): MakeRWLayerOptions {
+  const { template, parent, initFunction } = options;
+  if (template === undefined) return options;
+  const below = template.record.parent;
+  if (parent !== undefined && parent !== below) {
+    throw unusable(
+      "parent",
+      `its template lies on ${below ?? "nothing"}, and a copy can lie on nothing else; leave it out`,
+    );
+  }
+  if (initFunction !== undefined || (template.kind === "writable" && template.record.initId !== undefined)) {
+    throw unusable("template", "what an init function did is no part of a copy; commit the writable layer first");
+  }
+  if (template.kind === "writable" && mountCount(context, template.record.mountId, "writable") > 0) {
+    const { name } = template.record;
+    const message = `Cannot copy writable layer "${name}": it is mounted, and may change meanwhile; unmount it first`;
+    throw new StrataError("IN_USE", message, { kind: "writable layer", name, usedBy: ["a mount"] });
+  }
+  return below === undefined ? options : { ...options, parent: below };
+}
+
+function unusable(argument: string, why: string): StrataError<"INVALID_ARGUMENT"> {
+  return new StrataError("INVALID_ARGUMENT", `Cannot use this ${argument}: ${why}`, { argument });
+}
+
+function recordFor(name: MountName, options: MakeRWLayerOptions): MountRecord {
+  const { parent, mountLabel, idMappings, storageOptions, initFunction, record } = options;
   const maps = idMappings && checkIdMappings(idMappings);
   const mountId = randomCacheId();
   return {
@@ -103,6 +161,7 @@ function recordFor(name: MountName, options: CreateRWLayerOptions): MountRecord 
     created: new Date().toISOString(),
     ...(mountLabel === undefined ? {} : { mountLabel }),
     ...(storageOptions === undefined ? {} : { storageOptions }),
+    ...(record === undefined ? {} : { record }),
     ...(maps === undefined ? {} : { uidMap: maps.uids, gidMap: maps.gids }),
   };
 }
@@ -145,20 +204,21 @@ async function makeInit(
 interface ReadWriteRequest {
   readonly id: CacheId;
   readonly parent: CacheId | undefined;
+  readonly template?: CacheId;
   readonly options: Pick<MountRecord, "mountLabel" | "storageOptions" | "uidMap" | "gidMap">;
   readonly signal: AbortSignal | undefined;
 }
 
 /** In a thread: the vfs driver copies the whole tree of the parent. */
 async function createReadWrite(context: StoreContext, request: ReadWriteRequest): Promise<void> {
-  const { id, parent, options: { mountLabel, storageOptions, uidMap, gidMap }, signal } = request;
+  const { options: { mountLabel, storageOptions, uidMap, gidMap }, signal, ...layer } = request;
   const options = {
     ...(mountLabel === undefined ? {} : { mountLabel }),
     ...(storageOptions === undefined ? {} : { storageOptions }),
     ...(uidMap === undefined || gidMap === undefined ? {} : { idMappings: { uids: uidMap, gids: gidMap } }),
   };
   const stopping = signal === undefined ? {} : { signal, whenAborted: "wait" } as const;
-  await context.pool.run("createReadWrite", { driver: context.driver.spec, id, parent, options }, stopping);
+  await context.pool.run("createReadWrite", { driver: context.driver.spec, ...layer, options }, stopping);
 }
 
 /** The record is created exclusively; this only spares a tree that would be thrown away. */

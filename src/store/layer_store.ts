@@ -14,13 +14,22 @@ import type { StatusRow } from "../driver/interfaces/proto_driver.ts";
 import type { LayerListing } from "../metadata/layerdb.ts";
 import { type MountListing, type MountRecord, parseMountName } from "../metadata/mounts.ts";
 import { applyDiff, type ApplyDiffOptions } from "./apply_diff.ts";
-import { Catalog } from "./catalog.ts";
+import { Catalog } from "./catalog/catalog.ts";
 import { changes, type CompareOptions, diff, diffSize } from "./changes.ts";
 import { checksumForGraphId, type ChecksumForGraphIdOptions, type LayerChecksum } from "./checksum_for_graph_id.ts";
 import { cleanup, type CleanupReport } from "./cleanup.ts";
 import { commit, type CommitOptions } from "./commit.ts";
 import type { StoreContext } from "./context.ts";
 import { createRWLayer, type CreateRWLayerOptions } from "./create_rw_layer.ts";
+import type { Differ } from "./differ/differ.ts";
+import { differTarget } from "./differ/differ_target.ts";
+import {
+  type RegisteredDiff,
+  registerStagedDiff,
+  type RegisterStagedDiffOptions,
+} from "./differ/register_staged_diff.ts";
+import { stageDiff, type StageDiffOptions } from "./differ/stage_diff.ts";
+import type { StagedLayerDiff } from "./differ/staged_layer_diff.ts";
 import { exportLayer } from "./export.ts";
 import { fsck, type FsckOptions, type FsckReport } from "./fsck.ts";
 import { collectGarbage, type GcOptions, type GcReport } from "./gc.ts";
@@ -36,7 +45,7 @@ import { registerByGraphId, type RegisterByGraphIdOptions } from "./register_by_
 import { release } from "./release.ts";
 import { releaseRWLayer, type ReleaseRWLayerOptions } from "./release_rw_layer.ts";
 import type { RWLayer } from "./rw_layer.ts";
-import { resolveChain, resolveTarget, type Target } from "./target.ts";
+import { cacheIdOf, resolveChain, resolveTarget, type Target } from "./target.ts";
 import { type Verification, verify, type VerifyOptions } from "./verify.ts";
 
 /**
@@ -108,6 +117,36 @@ export class LayerStore implements AsyncDisposable {
    */
   checksumForGraphId(graphId: string, options: ChecksumForGraphIdOptions): Promise<LayerChecksum> {
     return checksumForGraphId(this.#context, graphId, options);
+  }
+
+  /**
+   * Has a differ put a layer's contents into a staging directory. Nothing is locked meanwhile. To discard what is staged,
+   * dispose of it.
+   * @throws {StrataError} `INVALID_ARGUMENT`, `NO_SPACE`, `LOCKED`, `ABORTED`
+   * @throws whatever the differ throws
+   */
+  stageDiff(differ: Differ, options: StageDiffOptions = {}): Promise<StagedLayerDiff> {
+    return stageDiff(this.#context, differ, options);
+  }
+
+  /**
+   * Registers what a differ has staged: the layer that its tar would have made. Once the work has begun, what was staged is used
+   * up, whatever comes of it.
+   * @throws {StrataError} `NOT_RETAINED` for what was registered or discarded before; `NOT_FOUND` (the parent), `MAX_DEPTH`;
+   *   `DIGEST_MISMATCH` when it is not the layer that it should be, `CORRUPT` when contents and tar-split do not fit;
+   *   `INVALID_ARCHIVE`, `LIMIT_EXCEEDED`, `NO_SPACE`, `LOCKED`, `ABORTED`
+   */
+  registerStagedDiff(staged: StagedLayerDiff, options: RegisterStagedDiffOptions = {}): Promise<RegisteredDiff> {
+    return registerStagedDiff(this.#context, staged, options);
+  }
+
+  /**
+   * The directory that holds a layer's own files, in the driver's form: with overlay2 what the layer changes, with vfs the whole
+   * tree. What is written there is not noticed, and damages a read-only layer.
+   * @throws {StrataError} `NOT_FOUND`; `AMBIGUOUS`; `NOT_SUPPORTED` when the driver does not tell
+   */
+  differTarget(ref: string): string {
+    return differTarget(this.#context, cacheIdOf(this.resolve(ref)));
   }
 
   /**

@@ -5,7 +5,7 @@
  * @module
  */
 import { StrataError } from "../core/errors.ts";
-import type { CacheId } from "../core/ids.ts";
+import type { CacheId, RecordId } from "../core/ids.ts";
 import type { Driver } from "../driver/driver.ts";
 import type { GetOptions } from "../driver/interfaces/proto_driver.ts";
 import { mountAt } from "../host/mount_table.ts";
@@ -14,6 +14,7 @@ import type { MountState } from "../metadata/mount_counts.ts";
 import type { MountRecord } from "../metadata/mounts.ts";
 import type { StoreContext } from "./context.ts";
 import { HeldLayers } from "./held_layers.ts";
+import { cacheIdOf } from "./target.ts";
 
 /** What can be mounted: a writable layer, or a stack of layers for reading. */
 export type MountTarget =
@@ -22,6 +23,8 @@ export type MountTarget =
 
 /** How something is mounted. */
 export interface MountOptions {
+  /** The catalog record that takes it: only through that one can it be given up. Absent: nobody in particular. */
+  readonly holder?: RecordId | undefined;
   /** SELinux label of the mount. Default: the one that a writable layer was made with. */
   readonly label?: string;
   /** Stacks of layers are always mounted read-only. */
@@ -32,6 +35,8 @@ export interface MountOptions {
 
 /** How a mount is given up. */
 export interface UnmountOptions {
+  /** The catalog record whose mount it is. Absent: nobody's in particular. */
+  readonly holder?: RecordId | undefined;
   /** `one` (the default) lets the others keep theirs; `all` unmounts for everybody. */
   readonly release?: "one" | "all";
 }
@@ -51,7 +56,7 @@ export async function mountTarget(context: StoreContext, target: MountTarget, op
 
 async function countMount(context: StoreContext, target: MountTarget, options: MountOptions): Promise<string> {
   const { driver, mountCounts, settings } = context;
-  const id = idOf(target);
+  const id = cacheIdOf(target);
   const access = options.access ?? (target.kind === "layer" ? "read-only" : undefined);
   const mountLabel = options.label ?? (target.kind === "layer" ? undefined : target.record.mountLabel);
   const request: GetOptions = {
@@ -62,6 +67,7 @@ async function countMount(context: StoreContext, target: MountTarget, options: M
   let path: string | undefined;
   await mountCounts.increment(id, {
     ...stateOf(context, target),
+    holder: options.holder,
     timeoutMs: settings.lockTimeoutMs,
     whenFirst: async () => {
       // A layer may be shown in many places; two mounts that write to one directory spoil each other's view.
@@ -84,7 +90,7 @@ export async function unmountTarget(
 ): Promise<number> {
   context.dockerd.requireAbsent();
   const { driver, mountCounts, settings } = context;
-  const id = idOf(target);
+  const id = cacheIdOf(target);
   if (mountCounts.read(id, stateOf(context, target)) === 0) {
     requireFree(context, target);
     throw notMounted(target);
@@ -113,7 +119,7 @@ export function ownMountCount(context: StoreContext, id: CacheId, access: "writa
  * @throws {StrataError} `IN_USE`
  */
 export function requireFree({ mountCounts }: StoreContext, target: MountTarget): void {
-  const maker = mountCounts.mountedBy(idOf(target));
+  const maker = mountCounts.mountedBy(cacheIdOf(target));
   if (maker === undefined) return;
   const name = nameOf(target);
   throw new StrataError(
@@ -125,17 +131,13 @@ export function requireFree({ mountCounts }: StoreContext, target: MountTarget):
 
 /** Whose count it is: a writable layer has one, however it is mounted. */
 function stateOf({ driver }: StoreContext, target: MountTarget): MountState {
-  return kernelState(driver, { id: idOf(target), access: target.kind === "layer" ? "read-only" : "writable" });
+  return kernelState(driver, { id: cacheIdOf(target), access: target.kind === "layer" ? "read-only" : "writable" });
 }
 
 /** How to ask the kernel whether a layer is mounted; for trees that need no mount, the count alone is right. */
 function kernelState(driver: Driver, layer: { id: CacheId; access: "writable" | "read-only" }): MountState {
   const { kind, path } = driver.treeOf(layer.id, layer.access);
   return kind === "mount" ? { isMounted: () => mountAt(path) !== undefined } : {};
-}
-
-function idOf(target: MountTarget): CacheId {
-  return target.kind === "layer" ? target.record.cacheId : target.record.mountId;
 }
 
 function nameOf(target: MountTarget): string {

@@ -12,6 +12,7 @@ import { fromOsError } from "../host/errno.ts";
 import { ensureDir, realPath } from "../host/files.ts";
 import { effectiveUser } from "../host/process.ts";
 import { namespaceMaker } from "../host/namespaces/user_namespace.ts";
+import { BigDataFiles } from "../metadata/catalog/big_data_files.ts";
 import { CatalogRecords } from "../metadata/catalog/catalog_records.ts";
 import { Claims } from "../metadata/claims.ts";
 import { DockerdGuard } from "../metadata/dockerd.ts";
@@ -102,6 +103,7 @@ export async function openContext(options: OpenOptions, environment = process.en
       session: spec.name === "vfs" ? undefined : namespaceMaker(environment),
     }),
     catalog: new CatalogRecords(layout, { durability }),
+    bigData: new BigDataFiles(layout, { durability }),
     images: new ImageDb(layout, { durability }),
     staging: new StagingArea(layout),
     holds,

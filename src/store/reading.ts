@@ -12,7 +12,7 @@ import type { MountRecords } from "../metadata/mounts.ts";
 import type { WorkerPool } from "../worker/pool.ts";
 
 /** Reads layers' records. */
-export type LayerReader = Pick<LayerDb, "list" | "read" | "findSound" | "has" | "tarSplitPath">;
+export type LayerReader = Pick<LayerDb, "list" | "chainIds" | "read" | "findSound" | "has" | "tarSplitPath">;
 
 /** Reads writable layers' records. */
 export type MountReader = Pick<MountRecords, "list" | "read" | "has">;

@@ -154,7 +154,7 @@ describe("dockerd", needs, () => {
       const [loaded] = await images.load({ kind: "path", path: layout });
       assert.ok(loaded?.chainId);
       // Of an image that is here nothing is looked at; the layers alone must do.
-      await store.catalog.create(loaded.chainId);
+      await store.catalog.add(loaded.chainId);
       await images.remove(loaded.imageId);
     }
     await using registry = await Registry.start(`${scratch}/registry`);
@@ -258,7 +258,7 @@ async function nameBase(root: string): Promise<{ named: string; diffIds: string[
     diffIds.unshift(target.record.diffId);
     next = target.record.parent;
   }
-  await store.catalog.create(image.chainId, { names: ["ours"] });
+  await store.catalog.add(image.chainId, { names: ["ours"] });
   return { named: "ours", diffIds };
 }
 
@@ -297,7 +297,7 @@ async function assertWritesRefused({ root, container }: DockerRoot, pid: number)
     commit: () => store.commit(container),
     mount: () => store.mount(chainId),
     unmount: () => store.unmount(chainId),
-    "catalog.create": () => store.catalog.create(chainId, { names: ["new"] }),
+    "catalog.add": () => store.catalog.add(chainId, { names: ["new"] }),
     "images.load": () => images.load({ kind: "path", path: archive }),
     "images.tag": () => images.tag(NAME, "new:1"),
     "images.remove": () => images.remove(NAME),

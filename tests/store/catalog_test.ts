@@ -17,11 +17,11 @@ describe("the catalog", () => {
     await using store = await scratch.open({ driver: DRIVER });
     const [chainId] = await register(store, "one");
     const blob = { digest: chainId, size: 7, compression: "gzip" } as const;
-    const record = await store.catalog.create(chainId, { id: "my-id", names: ["base", "docker.io/base:1"], blob });
+    const record = await store.catalog.add(chainId, { id: "my-id", names: ["base", "docker.io/base:1"], blob });
     assert.deepEqual([record.id, record.names, record.blob], ["my-id", ["base", "docker.io/base:1"], blob]);
     await using other = await scratch.open({ driver: DRIVER });
-    assert.deepEqual(other.catalog.get("my-id"), record);
-    assert.deepEqual(other.catalog.get("docker.io/base:1"), record);
+    assert.deepEqual(other.catalog.get("my-id"), { ...record, uids: [0], gids: [0], mountCount: 0 });
+    assert.deepEqual(other.catalog.get("docker.io/base:1"), other.catalog.get("my-id"));
     assert.deepEqual(other.catalog.list(), { records: [record], findings: [] });
   });
 
@@ -29,7 +29,7 @@ describe("the catalog", () => {
     using scratch = new ScratchRoot();
     await using store = await scratch.open({ driver: DRIVER });
     const [chainId] = await register(store, "one");
-    const { id, names } = await store.catalog.create(chainId);
+    const { id, names } = await store.catalog.add(chainId);
     assert.match(id, /^[0-9a-f]{64}$/);
     assert.deepEqual(names, []);
   });
@@ -38,15 +38,15 @@ describe("the catalog", () => {
     using scratch = new ScratchRoot();
     await using store = await scratch.open({ driver: DRIVER });
     const [chainId] = await register(store, "one");
-    await store.catalog.create(chainId, { id: "id", names: ["name"] });
+    await store.catalog.add(chainId, { id: "id", names: ["name"] });
     for (const taken of [{ id: "id" }, { names: ["fresh", "name"] }]) {
-      await assert.rejects(store.catalog.create(chainId, taken), (error) => hasCode(error, "CONFLICT"));
+      await assert.rejects(store.catalog.add(chainId, taken), (error) => hasCode(error, "CONFLICT"));
       assert.throws(() => store.catalog.requireFree(taken), (error) => hasCode(error, "CONFLICT"));
     }
     for (const bad of [{ id: "../id" }, { id: "" }, { names: [""] }, { names: ["a\nb"] }]) {
-      await assert.rejects(store.catalog.create(chainId, bad), (error) => hasCode(error, "INVALID_ARGUMENT"));
+      await assert.rejects(store.catalog.add(chainId, bad), (error) => hasCode(error, "INVALID_ARGUMENT"));
     }
-    await assert.rejects(store.catalog.create(NOWHERE), (error) => hasCode(error, "NOT_FOUND"));
+    await assert.rejects(store.catalog.add(NOWHERE), (error) => hasCode(error, "NOT_FOUND"));
     assert.deepEqual(store.catalog.list().records.map(({ id, names }) => [id, names]), [["id", ["name"]]]);
     store.catalog.requireFree({ id: "other", names: ["fresh"] });
   });
@@ -56,7 +56,7 @@ describe("the catalog", () => {
     await using store = await scratch.open({ driver: DRIVER });
     await using other = await scratch.open({ driver: DRIVER });
     const [chainId] = await register(store, "one");
-    const wanting = [store, other, store, other].map(({ catalog }) => catalog.create(chainId, { names: ["wanted"] }));
+    const wanting = [store, other, store, other].map(({ catalog }) => catalog.add(chainId, { names: ["wanted"] }));
     const outcomes = await Promise.allSettled(wanting);
     assert.deepEqual(outcomes.map(({ status }) => status).sort(), ["fulfilled", "rejected", "rejected", "rejected"]);
     assert.equal(store.catalog.list().records.length, 1);
@@ -66,10 +66,10 @@ describe("the catalog", () => {
     using scratch = new ScratchRoot();
     await using store = await scratch.open({ driver: DRIVER });
     const [chainId] = await register(store, "one");
-    const { id } = await store.catalog.create(chainId, { names: ["a", "b"] });
+    const { id } = await store.catalog.add(chainId, { names: ["a", "b"] });
     assert.deepEqual((await store.catalog.changeNames(id, { how: "add", names: ["c"] })).names, ["c", "a", "b"]);
     assert.deepEqual((await store.catalog.changeNames(id, { how: "remove", names: ["a"] })).names, ["c", "b"]);
-    await store.catalog.create(chainId, { names: ["a"] });
+    await store.catalog.add(chainId, { names: ["a"] });
     const taking = store.catalog.changeNames(id, { how: "set", names: ["d", "a"] });
     await assert.rejects(taking, (error) => hasCode(error, "CONFLICT"));
     assert.deepEqual(store.catalog.get("c").names, ["c", "b"]);
@@ -81,8 +81,8 @@ describe("the catalog", () => {
     using scratch = new ScratchRoot();
     await using store = await scratch.open({ driver: DRIVER });
     const [one, two] = await register(store, "one", "two");
-    await store.catalog.create(one, { id: "abc-1", names: ["name"] });
-    await store.catalog.create(two, { id: "abc-2" });
+    await store.catalog.add(one, { id: "abc-1", names: ["name"] });
+    await store.catalog.add(two, { id: "abc-2" });
     await store.createRWLayer("writable", { parent: one });
     const meant = {
       "abc-1": one,
@@ -117,18 +117,18 @@ describe("the catalog", () => {
     using scratch = new ScratchRoot();
     await using store = await scratch.open({ driver: DRIVER });
     const [one, two] = await register(store, "one", "two");
-    const bad = await store.catalog.create(one, { id: "bad", names: ["bad-name"] });
-    await store.catalog.create(two, { id: "good" });
+    const bad = await store.catalog.add(one, { id: "bad", names: ["bad-name"] });
+    await store.catalog.add(two, { id: "good" });
     damage(scratch.root, "bad.json");
     const { records, findings } = store.catalog.list();
     assert.deepEqual(records.map(({ id }) => String(id)), ["good"]);
     assert.deepEqual(findings.map(({ subject }) => subject), ["bad"]);
     assert.throws(() => store.resolve("bad"), (error) => hasCode(error, "CORRUPT"));
-    assert.deepEqual(await store.catalog.remove(bad.id), []);
-    const onDamaged = await store.catalog.create(one);
+    assert.deepEqual(await store.catalog.delete(bad.id), []);
+    const onDamaged = await store.catalog.add(one);
     damage(scratch.root, join(digestHex(one), "cache-id"));
-    assert.deepEqual(await store.catalog.remove(onDamaged.id), []);
-    await store.catalog.create(two, { names: ["bad-name"] });
+    assert.deepEqual(await store.catalog.delete(onDamaged.id), []);
+    await store.catalog.add(two, { names: ["bad-name"] });
   });
 });
 
@@ -138,14 +138,14 @@ for (const driver of DRIVERS) {
       using scratch = new ScratchRoot();
       await using store = await scratch.open({ driver });
       const layer = await store.register(streamOf(layerTar([file("f", "f")])));
-      const first = await store.catalog.create(layer.chainId, { names: ["first"] });
-      const second = await store.catalog.create(layer.chainId);
+      const first = await store.catalog.add(layer.chainId, { names: ["first"] });
+      const second = await store.catalog.add(layer.chainId);
       assert.deepEqual(await store.release(layer), []);
-      assert.deepEqual(await store.catalog.remove(first.id), []);
-      const gone = await store.catalog.remove(second.id);
+      assert.deepEqual(await store.catalog.delete(first.id), []);
+      const gone = await store.catalog.delete(second.id);
       assert.deepEqual(gone.map(({ chainId }) => chainId), [layer.chainId]);
       assert.deepEqual(scratch.layerDirs(driver), []);
-      await assert.rejects(store.catalog.remove(second.id), (error) => hasCode(error, "NOT_FOUND"));
+      await assert.rejects(store.catalog.delete(second.id), (error) => hasCode(error, "NOT_FOUND"));
       assert.throws(() => store.resolve("first"), (error) => hasCode(error, "NOT_FOUND"));
     });
 
@@ -153,27 +153,27 @@ for (const driver of DRIVERS) {
       using scratch = new ScratchRoot();
       await using store = await scratch.open({ driver });
       const layer = await store.register(streamOf(layerTar([file("f", "f")])));
-      const record = await store.catalog.create(layer.chainId);
+      const record = await store.catalog.add(layer.chainId);
       await store.createRWLayer("box", { parent: layer.chainId });
-      await assert.rejects(store.catalog.remove(record.id), (error) => {
+      await assert.rejects(store.catalog.delete(record.id), (error) => {
         assert(hasCode(error, "IN_USE"));
         assert.deepEqual(error.detail.usedBy, ['writable layer "box"']);
         return true;
       });
-      const other = await store.catalog.create(layer.chainId);
-      assert.deepEqual(await store.catalog.remove(record.id), [], "another record still finds it");
-      assert.deepEqual(await store.catalog.remove(other.id, { whenUsed: "remove" }), [], "the writable layer keeps it");
+      const other = await store.catalog.add(layer.chainId);
+      assert.deepEqual(await store.catalog.delete(record.id), [], "another record still finds it");
+      assert.deepEqual(await store.catalog.delete(other.id, { whenUsed: "remove" }), [], "the writable layer keeps it");
     });
 
     it("refuses while the layer is mounted and this is its last record", async () => {
       using scratch = new ScratchRoot();
       await using store = await scratch.open({ driver });
       const layer = await store.register(streamOf(layerTar([file("f", "f")])));
-      const record = await store.catalog.create(layer.chainId);
+      const record = await store.catalog.add(layer.chainId);
       await store.release(layer);
       await store.mount(record.id);
-      await assert.rejects(store.catalog.remove(record.id), (error) => hasCode(error, "IN_USE"));
-      assert.deepEqual(await store.catalog.remove(record.id, { whenUsed: "remove" }), []);
+      await assert.rejects(store.catalog.delete(record.id), (error) => hasCode(error, "IN_USE"));
+      assert.deepEqual(await store.catalog.delete(record.id, { whenUsed: "remove" }), []);
       assert.equal(store.layers().layers.size, 1, "the mount keeps the layer");
       assert.equal(await store.unmount(layer.chainId), 0);
     });

@@ -142,7 +142,7 @@ for (const driver of DRIVERS) {
 async function fill(scratch: ScratchRoot, store: LayerStore): Promise<Place> {
   const base = await store.register(streamOf(BASE));
   const top = await store.register(streamOf(TOP), { parent: base.chainId });
-  await store.catalog.create(top.chainId, { names: ["top"] });
+  await store.catalog.add(top.chainId, { names: ["top"] });
   await store.createRWLayer("rw", { parent: base.chainId });
   const { layout, driver } = LayerStore.contextOf(store);
   const record = layout.layerDir(base.chainId);

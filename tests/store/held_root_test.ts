@@ -64,7 +64,7 @@ for (const driver of DRIVERS) {
         await assert.rejects(store.releaseRWLayer("writable"), isLocked);
         await assert.rejects(store.commit("writable"), isLocked);
         await assert.rejects(store.mount(chainId), isLocked);
-        await assert.rejects(store.catalog.create(chainId), isLocked);
+        await assert.rejects(store.catalog.add(chainId), isLocked);
         assert.deepEqual(changedPaths(listed, changeListing(scratch.root)), []);
       }
     });

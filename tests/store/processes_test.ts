@@ -77,7 +77,7 @@ async function empty(store: LayerStore): Promise<void> {
   }
   for (const name of store.rwLayers().mounts.keys()) await store.releaseRWLayer(name, { whenMounted: "unmount" });
   for (const { id } of store.catalog.list().records) {
-    await store.catalog.remove(parseRecordId(id), { whenUsed: "remove" });
+    await store.catalog.delete(parseRecordId(id), { whenUsed: "remove" });
   }
   for (const { state, error } of (await store.gc({ minAgeMs: 0 })).outcomes) {
     assert.equal(state, "removed", error?.message ?? "");

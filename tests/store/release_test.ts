@@ -56,8 +56,8 @@ for (const driver of DRIVERS) {
         return () => store.releaseRWLayer("rw");
       },
       "a catalog record": async ({ store, layer }) => {
-        const { id } = await store.catalog.create(layer.chainId);
-        return () => store.catalog.remove(id);
+        const { id } = await store.catalog.add(layer.chainId);
+        return () => store.catalog.delete(id);
       },
       "another handle": ({ store, layer }) => {
         const handle = store.get(layer.chainId);

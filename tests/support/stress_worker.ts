@@ -147,7 +147,7 @@ class StressWorker {
   async #keep(): Promise<void> {
     if (this.#handles.length === 0) return;
     const { chainId } = this.#dice.pick(this.#handles);
-    const { id } = await this.#store.catalog.create(chainId, { names: [`${this.#order.name}:${this.#made++}`] });
+    const { id } = await this.#store.catalog.add(chainId, { names: [`${this.#order.name}:${this.#made++}`] });
     this.#records.set(id, chainId);
     say({ type: "kept", recordId: id, chainId });
   }
@@ -158,7 +158,7 @@ class StressWorker {
     const [recordId, chainId] = entry;
     this.#records.delete(recordId);
     say({ type: "dropping", recordId, chainId });
-    await this.#store.catalog.remove(recordId, { whenUsed: "remove" });
+    await this.#store.catalog.delete(recordId, { whenUsed: "remove" });
   }
 
   async #verifyHeld(): Promise<void> {

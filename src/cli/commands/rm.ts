@@ -103,7 +103,7 @@ async function removeRecords(
 ): Promise<DeletedLayer[]> {
   const deleted: DeletedLayer[] = [];
   for (const id of ids) {
-    deleted.push(...await store.catalog.remove(id, { whenUsed: force === "given" ? "remove" : "refuse" }));
+    deleted.push(...await store.catalog.delete(id, { whenUsed: force === "given" ? "remove" : "refuse" }));
   }
   return deleted;
 }

@@ -52,10 +52,6 @@ export interface RecordContent {
   readonly sizeBytes: number;
   /** Bytes of the uncompressed tar; absent for layers that another tool registered. */
   readonly archiveBytes?: number;
-  /** The users that own members of the tar, before any map; absent where they are unknown or too many. */
-  readonly uids?: readonly number[];
-  /** The groups, likewise. */
-  readonly gids?: readonly number[];
 }
 
 /** What users know a layer by. Several records may stand for one stack. */
@@ -88,7 +84,8 @@ export interface CatalogRecord {
   readonly bigData?: readonly BigDataItem[];
 }
 
-const jsonValue: v.GenericSchema<unknown, JsonValue> = v.lazy(() =>
+/** Anything that JSON can hold. */
+export const jsonValue: v.GenericSchema<unknown, JsonValue> = v.lazy(() =>
   v.union([
     v.null(),
     v.boolean(),
@@ -126,8 +123,6 @@ const recordSchema = v.object({
     parent: v.exactOptional(parsedText(parseChainId)),
     sizeBytes: countSchema,
     archiveBytes: v.exactOptional(countSchema),
-    uids: v.exactOptional(v.array(countSchema)),
-    gids: v.exactOptional(v.array(countSchema)),
   })),
   bigData: v.exactOptional(v.array(v.object({ key: v.string(), digest: parsedText(parseDigest), size: countSchema }))),
 });

@@ -13,6 +13,7 @@
 import type { ChainId } from "../../core/digest.ts";
 import { hasCode, StrataError } from "../../core/errors.ts";
 import { parseRecordId, type RecordId } from "../../core/ids.ts";
+import { JSON_BYTES_MAX } from "../../core/limits.ts";
 import { type Durability, syncDir, writeFileAtomic } from "../../host/durable.ts";
 import { fromOsError } from "../../host/errno.ts";
 import { listNames, pathExists, removeTreeAt } from "../../host/files.ts";
@@ -117,15 +118,16 @@ export class CatalogRecords {
 
   /**
    * What a user's word for a layer means: an id, a name, a ChainID, or a prefix that fits one layer.
-   * @param chainIds layers on disk, so that those without a record are found as well
+   * @param chainIds gives the layers on disk, so that those without a record are found as well; asked only where no record
+   *   has this id or name
    * @throws {StrataError} `NOT_FOUND`; `AMBIGUOUS` with the candidates; `CORRUPT` when the very record is damaged
    */
-  resolve(ref: string, chainIds: Iterable<ChainId> = []): Resolution {
+  resolve(ref: string, chainIds: () => Iterable<ChainId> = () => []): Resolution {
     const id = attempt(() => parseRecordId(ref));
     const record = (id === undefined ? undefined : readCatalogRecord(this.#layout.recordPath(id), id)) ??
       this.findByName(ref);
     if (record !== undefined) return resolutionOf(record);
-    return resolveRef(ref, { records: this.list().records, chainIds, byName: () => undefined });
+    return resolveRef(ref, { records: this.list().records, chainIds: chainIds(), byName: () => undefined });
   }
 
   /** The records that stand for a stack. */
@@ -255,10 +257,12 @@ export class CatalogRecords {
   }
 
   #write(record: CatalogRecord): void {
+    const text = catalogRecordText(record);
+    if (text.length > JSON_BYTES_MAX) throw tooLarge(record.id, text.length);
     try {
       ensureRecordDir(this.#layout.recordsDir, 0o700, this.#durability);
       const options = { mode: 0o600, durability: this.#durability };
-      writeFileAtomic(this.#layout.recordPath(record.id), catalogRecordText(record), options);
+      writeFileAtomic(this.#layout.recordPath(record.id), text, options);
     } catch (error) {
       throw fromOsError(error, `write catalog record "${record.id}"`);
     }
@@ -294,6 +298,16 @@ export class CatalogRecords {
 function byAge(a: CatalogRecord, b: CatalogRecord): number {
   if (a.created !== b.created) return a.created < b.created ? -1 : 1;
   return a.id < b.id ? -1 : 1;
+}
+
+/** A record is read as a whole, also by those who list thousands. */
+function tooLarge(id: RecordId, length: number): StrataError {
+  return new StrataError(
+    "LIMIT_EXCEEDED",
+    `Cannot write catalog record "${id}": it would have ${length} characters, and ${JSON_BYTES_MAX} is the most; keep ` +
+      "large values as data items",
+    { limit: "JSON_BYTES_MAX", max: JSON_BYTES_MAX },
+  );
 }
 
 function recordNotFound(ref: string): StrataError {

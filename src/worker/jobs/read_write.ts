@@ -12,6 +12,7 @@ import type { Changeset } from "../../changeset/change.ts";
 import { MappedDir } from "../../changeset/mapped_dir.ts";
 import { mergeChangeset } from "../../changeset/merge.ts";
 import { PlainView } from "../../changeset/plain_view.ts";
+import type { Driver } from "../../driver/driver.ts";
 import type { DriverSpec } from "../../driver/interfaces/driver_spec.ts";
 import type { CreateOptions } from "../../driver/interfaces/proto_driver.ts";
 import { loadDriver } from "../../driver/registry.ts";
@@ -27,6 +28,8 @@ export interface CreateReadWriteRequest {
   readonly id: CacheId;
   readonly parent: CacheId | undefined;
   readonly options: Omit<CreateOptions, "onEntry">;
+  /** The layer whose own files it begins with; it lies on the same parent. Absent: it begins with none. */
+  readonly template?: CacheId;
 }
 
 /** An unpacked layer to be applied to a tree that is in use. */
@@ -52,14 +55,24 @@ export async function createReadWrite(
   _report: Report,
   abort: AbortFlag,
 ): Promise<void> {
-  const { id, parent, options: { idMappings, ...options } } = request;
+  const { idMappings, ...options } = request.options;
   const driver = await loadDriver(request.driver);
   const onEntry = () => abort.check();
   if (idMappings === undefined || await driver.supportsShifting(idMappings) === "yes") {
-    return await driver.createReadWrite(id, parent, { ...options, ...(idMappings && { idMappings }), onEntry });
+    return await makeReadWrite(driver, request, { ...options, ...(idMappings && { idMappings }), onEntry });
   }
-  await driver.createReadWrite(id, parent, { ...options, onEntry });
+  await makeReadWrite(driver, request, { ...options, onEntry });
+  const { id } = request;
   await driver.updateLayerIdMap(id, { from: await driver.idMappingsOf(id), to: idMappings });
+}
+
+async function makeReadWrite(
+  driver: Driver,
+  { id, parent, template }: CreateReadWriteRequest,
+  options: CreateOptions,
+): Promise<void> {
+  if (template === undefined) return await driver.createReadWrite(id, parent, options);
+  await driver.createFromTemplate(id, { ...options, template, parent, access: "writable" });
 }
 
 /** Applies an unpacked layer to a tree: whiteouts remove, the rest is merged over what is there. */

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * What a record's layer changes: as a list, a number, or a tar. A reference that is not here is an error; containers/storage
+ * takes the parent instead.
+ *
+ * @module
+ */
+import type { Change } from "../../changeset/change.ts";
+import { compressStream, type WritableCompression } from "../../compression/compress.ts";
+import { StrataError } from "../../core/errors.ts";
+import { changes, type CompareOptions, diff, diffSize } from "../changes.ts";
+import type { StoreContext } from "../context.ts";
+import { exportLayer } from "../export.ts";
+import type { ReadingContext } from "../reading.ts";
+import { resolveTarget, type Target, targetOf } from "../target.ts";
+import { findRecord, type FoundRecord } from "./find_record.ts";
+
+/** How a tar is made. */
+export interface DiffRecordOptions extends CompareOptions {
+  /** Default: none. */
+  readonly compression?: WritableCompression;
+}
+
+/**
+ * What a record's layer changes of its parent, or of another layer; sorted bytewise.
+ * @throws {StrataError} `NOT_FOUND`, `AMBIGUOUS`, `ABORTED`
+ */
+export async function recordChanges(
+  context: StoreContext,
+  ref: string,
+  { from, ...options }: CompareOptions & { readonly from?: string | undefined },
+): Promise<Change[]> {
+  const { reading, target, reference } = compared(context, ref, from);
+  return await changes(reading, target, { ...options, from: reference });
+}
+
+/**
+ * Bytes of the files that a record's layer adds or changes, hard links once.
+ * @throws {StrataError} `NOT_FOUND`, `AMBIGUOUS`, `ABORTED`
+ */
+export async function recordDiffSize(
+  context: StoreContext,
+  ref: string,
+  { from, ...options }: CompareOptions & { readonly from?: string | undefined },
+): Promise<number> {
+  const { reading, target, reference } = compared(context, ref, from);
+  return await diffSize(reading, target, { ...options, from: reference });
+}
+
+/**
+ * The change as a layer's tar: of a sealed layer and its parent byte for byte the one that was taken in, else a computed
+ * one.
+ * @throws {StrataError} `NOT_FOUND`, `AMBIGUOUS`; on the stream, `CORRUPT`, `ABORTED`, `NOT_SUPPORTED` for zstd
+ */
+export function recordDiff(
+  context: StoreContext,
+  ref: string,
+  { from, compression = "none", ...options }: DiffRecordOptions & { readonly from?: string | undefined },
+): ReadableStream<Uint8Array> {
+  const { reading, target, reference } = compared(context, ref, from);
+  const tar = target.kind === "layer" && isParent(target, reference)
+    ? exportLayer(reading, target.record.chainId, options)
+    : diff(reading, target, { ...options, from: reference });
+  return compression === "none" ? tar : tar.pipeThrough(compressStream(compression, options));
+}
+
+interface Compared {
+  readonly reading: ReadingContext;
+  readonly target: Target;
+  readonly reference: Target | undefined;
+}
+
+function compared(context: StoreContext, ref: string, from: string | undefined): Compared {
+  const found = findRecord(context, ref);
+  const reading = found.root?.reading ?? context;
+  const reference = from === undefined ? undefined : referenceIn(reading, found, from);
+  return { reading, target: targetOf(reading, found.record), reference };
+}
+
+/** Two trees can only be compared by the driver that shows both. */
+function referenceIn(reading: ReadingContext, { root }: FoundRecord, from: string): Target {
+  try {
+    return resolveTarget(reading, from);
+  } catch (cause) {
+    if (root === undefined) throw cause;
+    const message =
+      `Cannot compare with "${from}": it is not in "${root.path}", where the layer lies; adopt that one first`;
+    throw new StrataError("NOT_FOUND", message, { kind: "layer", ref: from }, { cause });
+  }
+}
+
+function isParent(target: Target, reference: Target | undefined): boolean {
+  if (reference === undefined) return true;
+  return reference.kind === "layer" && reference.record.chainId === target.record.parent;
+}

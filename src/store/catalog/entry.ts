@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Records as users see them: with what is not in their files.
+ *
+ * Where containers/storage's layer record has a field, it is here so:
+ *
+ * | containers/storage | here | when it is not to be trusted |
+ * |---|---|---|
+ * | `id`, `names`, `metadata`, `flags`, `mountlabel` | the same | |
+ * | `parent` | `parent`, the record that was named; `content.parent`, the stack | the record may have been removed since |
+ * | `created` | the same | of a layer that was copied in, when the copy was made |
+ * | `compressed-diff-digest`, `compressed-size`, `compression` | `blob` | it is what came once: exports compress to other bytes |
+ * | `diff-digest` | `content.diffId` | only `verify` tells whether the layer still gives that |
+ * | `diff-size` | `content.archiveBytes` | |
+ * | `toc-digest` | `blob.tocDigest` | |
+ * | `uidset`, `gidset` | `uids`, `gids` | |
+ * | `uidmap`, `gidmap` | `uidMap`, `gidMap` | |
+ * | `big-data-names` | `bigData` | |
+ * | read-only, mount point, mount count | `root`, `mountPoint`, `mountCount` | they are of the moment |
+ *
+ * @module
+ */
+import type { CacheId, RecordId } from "../../core/ids.ts";
+import { type CatalogRecord, mountOf, type RecordContent } from "../../metadata/catalog/catalog_record.ts";
+import type { LayerRecord } from "../../metadata/layer_record.ts";
+import { attempt } from "../../metadata/record_file.ts";
+import { readableRecord } from "../chains.ts";
+import type { StoreContext } from "../context.ts";
+import { ownMountCount } from "../mount.ts";
+import type { FoundRecord } from "./find_record.ts";
+
+/** A record, and how things stand with it now. */
+export interface CatalogEntry extends CatalogRecord {
+  /** The root that it lies in, for one that is only read; absent: the store's own. */
+  readonly root?: string;
+  /** The users that own members of the layer's tar, before any map; absent where they are unknown or too many. */
+  readonly uids?: readonly number[];
+  /** The groups, likewise. */
+  readonly gids?: readonly number[];
+  /** Where it is mounted; absent when it is not. */
+  readonly mountPoint?: string;
+  /** How often it is mounted by this record. */
+  readonly mountCount: number;
+}
+
+/** One record as its user sees it. */
+export function entryOf(context: StoreContext, found: FoundRecord): CatalogEntry {
+  const { record, root } = found;
+  const layer = record.target.kind === "layer"
+    ? readableRecord(root?.reading ?? context, record.target.chainId)
+    : undefined;
+  const content = record.content ?? (layer && contentOf(layer));
+  return {
+    ...record,
+    ...(content === undefined ? {} : { content }),
+    ...(layer?.uids === undefined ? {} : { uids: layer.uids }),
+    ...(layer?.gids === undefined ? {} : { gids: layer.gids }),
+    ...(root === undefined ? {} : { root: root.path }),
+    ...mountFacts(context, record, mountedId(context, record)),
+  };
+}
+
+/** Many records; their layers' own records are not read. */
+export function entriesOf(context: StoreContext, found: readonly FoundRecord[]): CatalogEntry[] {
+  const held = context.mountCounts.held();
+  const counted = context.mountCounts.list();
+  return found.map(({ record, root }) => {
+    const id = counted.size === 0 ? undefined : held.get(record.id) ?? writableId(context, record);
+    return {
+      ...record,
+      ...(root === undefined ? {} : { root: root.path }),
+      ...(id !== undefined && counted.has(id) ? mountFacts(context, record, id) : { mountCount: 0 }),
+    };
+  });
+}
+
+/** What a record repeats of its layer's. */
+export function contentOf({ diffId, parent, sizeBytes, archiveBytes }: LayerRecord): RecordContent {
+  return {
+    diffId,
+    ...(parent === undefined ? {} : { parent }),
+    sizeBytes,
+    ...(archiveBytes === undefined ? {} : { archiveBytes }),
+  };
+}
+
+/** The directory that mounting a record mounts, as far as it can be told. */
+export function mountedId(context: StoreContext, record: CatalogRecord): CacheId | undefined {
+  const { target } = record;
+  return writableId(context, record) ??
+    (target.kind === "layer" ? readableRecord(context, target.chainId)?.cacheId : undefined);
+}
+
+/** How often a record has mounted the directory of that id. */
+export function heldMounts(context: StoreContext, record: CatalogRecord, id: CacheId): number {
+  if (mountOf(record) !== undefined) return ownMountCount(context, id, "writable");
+  return ownMountCount(context, id, "read-only") === 0 ? 0 : heldBy(context, record.id, id);
+}
+
+function writableId({ mounts }: StoreContext, record: CatalogRecord): CacheId | undefined {
+  const name = mountOf(record);
+  return name === undefined ? undefined : attempt(() => mounts.read(name).mountId);
+}
+
+function heldBy({ mountCounts }: StoreContext, holder: RecordId, id: CacheId): number {
+  return mountCounts.readHeld(id, holder);
+}
+
+function mountFacts(
+  context: StoreContext,
+  record: CatalogRecord,
+  id: CacheId | undefined,
+): Pick<CatalogEntry, "mountCount" | "mountPoint"> {
+  const count = id === undefined ? 0 : heldMounts(context, record, id);
+  if (id === undefined || count === 0) return { mountCount: 0 };
+  const access = mountOf(record) === undefined ? "read-only" : "writable";
+  return { mountCount: count, mountPoint: context.driver.treeOf(id, access).path };
+}

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Giving a record its diff. A writable layer takes any number; a layer takes the one that it awaits: a second one would make
+ * its digest, its tar and its tree tell different things.
+ *
+ * @module
+ */
+import { StrataError } from "../../core/errors.ts";
+import type { IdMappings } from "../../core/id_map.ts";
+import type { BlobInfo } from "../../metadata/blob_info.ts";
+import { type CatalogRecord, standsFor } from "../../metadata/catalog/catalog_record.ts";
+import { recordClaim } from "../../metadata/claims.ts";
+import { applyDiff as applyToWritable, type ApplyDiffOptions } from "../apply_diff.ts";
+import { type StoreContext, underLock } from "../context.ts";
+import type { Layer } from "../layer.ts";
+import { References } from "../references.ts";
+import { register, type RegisterOptions } from "../register.ts";
+import { deleteUnneeded, release } from "../release.ts";
+import { releaseRWLayer } from "../release_rw_layer.ts";
+import { makeView } from "./create_layer.ts";
+import { contentOf, heldMounts, mountedId } from "./entry.ts";
+import { findOwnRecord } from "./find_record.ts";
+
+/** How a record gets its diff. */
+export interface FillOptions extends ApplyDiffOptions, Pick<RegisterOptions, "expectedDiffId" | "expectedBlob"> {}
+
+/** Makes the layer that a record is to stand for, on the parent that is given. */
+export type LayerMaker = (parent: Pick<RegisterOptions, "parent">) => Promise<Layer>;
+
+/**
+ * Applies a tar to a record's layer.
+ * @returns the bytes that it brought
+ * @throws {StrataError} `NOT_FOUND`; `CONFLICT` when the layer has its diff; `IN_USE` when it is mounted, or something lies
+ *   on it; as registering a layer does. The record is as it was then
+ */
+export async function applyDiff(
+  context: StoreContext,
+  ref: string,
+  { stream, ...options }: FillOptions & { readonly stream: ReadableStream<Uint8Array> },
+): Promise<number> {
+  try {
+    const { target, id } = findOwnRecord(context, ref);
+    if (target.kind === "writable") {
+      const { mountName } = target;
+      return await applyToWritable(context, () => context.mounts.read(mountName), { ...options, stream });
+    }
+    const { onProgress: report, ...rest } = options;
+    const onProgress = report === undefined ? {} : { onProgress: progressTo(report) };
+    const request = { ...rest, ...onProgress };
+    const { content } = await fillRecord(context, id, (parent) => register(context, stream, { ...request, ...parent }));
+    return content?.sizeBytes ?? 0;
+  } catch (error) {
+    if (!stream.locked) await stream.cancel(error).catch(() => {});
+    throw error;
+  }
+}
+
+/**
+ * Has a record that awaits its diff stand for a layer that is made now.
+ * @throws {StrataError} as {@link applyDiff}
+ */
+export async function fillRecord(context: StoreContext, ref: string, make: LayerMaker): Promise<CatalogRecord> {
+  const before = findOwnRecord(context, ref);
+  using _claim = context.claims.tryTake(recordClaim(before.id)) ?? refuseBusy(before);
+  requireEmpty(context, before);
+  const parent = before.content?.parent;
+  const layer = await make(parent === undefined ? {} : { parent });
+  try {
+    const idMappings = mappingsOf(before);
+    const view = await makeView(context, { ...before, chainId: layer.chainId, idMappings, options: before });
+    const target = { kind: "layer", chainId: layer.chainId, ...(view === undefined ? {} : { view }) } as const;
+    try {
+      return await retarget(context, before, { target, blob: layer.blob });
+    } catch (error) {
+      if (view !== undefined) await releaseRWLayer(context, view);
+      throw error;
+    }
+  } finally {
+    await release(context, layer);
+  }
+}
+
+async function retarget(
+  context: StoreContext,
+  before: CatalogRecord,
+  { target, blob }: {
+    readonly target: CatalogRecord["target"] & { kind: "layer" };
+    readonly blob: BlobInfo | undefined;
+  },
+): Promise<CatalogRecord> {
+  const after = await underLock(context, (lock) => {
+    const content = contentOf(context.layerDb.read(target.chainId));
+    return context.catalog.update(lock, before.id, (record) => {
+      requireAwaiting(record);
+      return { target, content, ...(blob === undefined ? {} : { blob }) };
+    });
+  });
+  if (before.target.kind !== "layer") return after;
+  if (before.target.view !== undefined) await releaseRWLayer(context, before.target.view);
+  await deleteUnneeded(context, before.target.chainId);
+  return after;
+}
+
+/** What lies on it, or looks at it, would see another tree from one moment to the next. */
+function requireEmpty(context: StoreContext, record: CatalogRecord): void {
+  requireAwaiting(record);
+  const { id } = record;
+  const mountId = mountedId(context, record);
+  const users = [
+    ...mountId !== undefined && heldMounts(context, record, mountId) > 0 ? ["a mount"] : [],
+    ...childrenOf(context, record),
+  ];
+  if (users.length === 0) return;
+  const message = `Cannot apply a diff to "${id}": ${users.join(", ")} would change with it; remove that first`;
+  throw new StrataError("IN_USE", message, { kind: "record", name: id, usedBy: users });
+}
+
+function requireAwaiting({ id, target }: CatalogRecord): void {
+  if (target.kind === "layer" && target.awaits !== undefined) return;
+  const message = `Cannot apply a diff to "${id}": its layer has one, and never changes; make another layer on it`;
+  throw new StrataError("CONFLICT", message, { kind: "diff", name: id });
+}
+
+/** Layers and writable layers that were made on it. Those on another record's empty layer are not told from them. */
+function childrenOf(context: StoreContext, { id, target }: CatalogRecord): string[] {
+  if (target.kind !== "layer") return [];
+  const { records } = context.catalog.list();
+  const named = records.filter(({ parent }) => parent === id).map((record) => `record ${record.id}`);
+  if (records.some((record) => record.id !== id && standsFor(record, target.chainId))) return named;
+  const own = target.view === undefined ? undefined : `writable layer "${target.view}"`;
+  const users = new References(context).to(target.chainId);
+  return [...named, ...users.filter((user) => /^(damaged |writable |)layer /.test(user) && user !== own)];
+}
+
+function mappingsOf({ uidMap, gidMap }: CatalogRecord): IdMappings | undefined {
+  return uidMap === undefined || gidMap === undefined ? undefined : { uids: uidMap, gids: gidMap };
+}
+
+function progressTo(report: (bytes: number) => void): NonNullable<RegisterOptions["onProgress"]> {
+  return (event) => {
+    if (event.kind === "read") report(event.bytes);
+  };
+}
+
+function refuseBusy({ id }: CatalogRecord): never {
+  const message = `Cannot apply a diff to "${id}": another operation is at it; wait for that one to end`;
+  throw new StrataError("IN_USE", message, { kind: "record", name: id, usedBy: ["another operation"] });
+}

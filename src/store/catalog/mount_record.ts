@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Mounting what a record stands for. Several records may stand for one layer, and so for one mount; each counts its own.
+ *
+ * @module
+ */
+import { StrataError } from "../../core/errors.ts";
+import { type CatalogRecord, mountOf } from "../../metadata/catalog/catalog_record.ts";
+import { parseMountName } from "../../metadata/mounts.ts";
+import type { StoreContext } from "../context.ts";
+import { type MountOptions, type MountTarget, mountTarget, type UnmountOptions, unmountTarget } from "../mount.ts";
+import { targetOf } from "../target.ts";
+import { heldMounts, mountedId } from "./entry.ts";
+import { findRecord } from "./find_record.ts";
+
+/**
+ * Mounts a record's layer and gives the path of its tree: read-only, unless it is a writable one. Each call is to be matched
+ * by one {@link unmountRecord}.
+ * @throws {StrataError} `NOT_FOUND`, `NOT_PERMITTED`, `NOT_SUPPORTED`, `IN_USE`, `LOCKED`
+ */
+export async function mountRecord(context: StoreContext, ref: string, options: MountOptions = {}): Promise<string> {
+  const { record } = findRecord(context, ref);
+  return await mountTarget(context, shownBy(context, record), {
+    ...record.mountLabel === undefined ? {} : { label: record.mountLabel },
+    ...options,
+    ...record.target.kind === "layer" ? { access: "read-only" } : {},
+    holder: record.id,
+  });
+}
+
+/**
+ * Gives up a record's mount.
+ * @returns how many the record has left
+ * @throws {StrataError} `NOT_FOUND` when it has none; `IN_USE`, `LOCKED`
+ */
+export async function unmountRecord(context: StoreContext, ref: string, options: UnmountOptions = {}): Promise<number> {
+  const { record } = findRecord(context, ref);
+  if (mountedTimes(context, record) === 0) {
+    const message =
+      `Cannot unmount "${record.id}": this record has not mounted its layer; "strata mounts" lists what is`;
+    throw new StrataError("NOT_FOUND", message, { kind: "mount", ref: record.id });
+  }
+  await unmountTarget(context, shownBy(context, record), { ...options, holder: record.id });
+  return mountedTimes(context, record);
+}
+
+/** How often a record has its layer mounted now, as counts and the kernel agree. */
+export function mountedTimes(context: StoreContext, record: CatalogRecord): number {
+  const id = mountedId(context, record);
+  return id === undefined ? 0 : heldMounts(context, record, id);
+}
+
+/**
+ * What mounting a record mounts.
+ * @throws {StrataError} `NOT_FOUND`, `CORRUPT`
+ */
+export function shownBy(context: StoreContext, record: CatalogRecord): MountTarget {
+  const name = mountOf(record);
+  return name === undefined
+    ? targetOf(context, record)
+    : { kind: "writable", record: context.mounts.read(parseMountName(name)) };
+}

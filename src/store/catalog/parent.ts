@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * What a new layer lies on, and under which ids it is shown.
+ *
+ * @module
+ */
+import type { ChainId } from "../../core/digest.ts";
+import { hasCode, StrataError } from "../../core/errors.ts";
+import { IDENTITY, type IdMappings, sameIdMappings } from "../../core/id_map.ts";
+import type { RecordId } from "../../core/ids.ts";
+import type { CatalogRecord } from "../../metadata/catalog/catalog_record.ts";
+import type { StoreContext } from "../context.ts";
+import { resolveTarget, type Target } from "../target.ts";
+import type { CreateLayerOptions } from "./create_layer.ts";
+import { findRecord } from "./find_record.ts";
+
+/** What lies below, as far as there is something. */
+export interface LayerBelow {
+  readonly chainId?: ChainId;
+  /** The record that was named. */
+  readonly recordId?: RecordId;
+  /** Absent: the layer is shown as the store keeps its layers. */
+  readonly idMappings?: IdMappings;
+}
+
+/**
+ * What a layer to be made lies on.
+ * @throws {StrataError} `NOT_FOUND`, `AMBIGUOUS`; `INVALID_ARGUMENT` for a writable layer
+ */
+export async function layerBelow(
+  context: StoreContext,
+  { parent, template, idMappings }: Pick<CreateLayerOptions, "parent" | "template" | "idMappings">,
+): Promise<LayerBelow> {
+  const named = parent === undefined ? undefined : await resolveParent(context, parent);
+  const copied = template === undefined ? undefined : findRecord(context, template).record;
+  const recordId = named?.record?.id ?? copied?.parent;
+  const maps = ownMappings(context, idMappings, named?.record ?? copied);
+  return {
+    ...(named === undefined ? {} : { chainId: named.chainId }),
+    ...(recordId === undefined ? {} : { recordId }),
+    ...(maps === undefined ? {} : { idMappings: maps }),
+  };
+}
+
+interface Parent {
+  readonly chainId: ChainId;
+  /** Where one was named. */
+  readonly record?: CatalogRecord;
+}
+
+function resolveParent(context: StoreContext, ref: string): Promise<Parent> {
+  const target: Target = resolveTarget(context, ref);
+  if (target.kind === "writable") {
+    throw new StrataError(
+      "INVALID_ARGUMENT",
+      `Cannot use "${ref}" as a parent: it is a writable layer; commit it first, and use the layer that makes`,
+      { argument: "parent" },
+    );
+  }
+  const [id, ...others] = target.recordIds;
+  const record = id === undefined || others.length > 0 ? undefined : readable(context, id);
+  return Promise.resolve({ chainId: target.record.chainId, ...(record === undefined ? {} : { record }) });
+}
+
+function readable({ catalog }: StoreContext, id: RecordId): CatalogRecord | undefined {
+  try {
+    return catalog.get(id);
+  } catch (error) {
+    if (hasCode(error, "NOT_FOUND")) return undefined;
+    throw error;
+  }
+}
+
+/** Maps that are the store's own need no note. */
+function ownMappings(
+  { driver }: StoreContext,
+  wanted: CreateLayerOptions["idMappings"],
+  from: CatalogRecord | undefined,
+): IdMappings | undefined {
+  const inherited = from?.uidMap && from.gidMap ? { uids: from.uidMap, gids: from.gidMap } : undefined;
+  const maps = wanted === "host" ? IDENTITY : wanted ?? inherited;
+  return maps === undefined || sameIdMappings(maps, driver.spec.idMappings ?? IDENTITY) ? undefined : maps;
+}

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Looking records up. The store's own come first; one in a root that is only read is hidden by one of the same id before it.
+ *
+ * @module
+ */
+import type { Digest } from "../../core/digest.ts";
+import { hasCode } from "../../core/errors.ts";
+import type { CatalogRecord } from "../../metadata/catalog/catalog_record.ts";
+import { archiveBytesOf } from "../../tarsplit/survey.ts";
+import { readTarSplit } from "../../worker/tar_split_file.ts";
+import { readableRecord } from "../chains.ts";
+import type { StoreContext } from "../context.ts";
+import { type CatalogEntry, entriesOf } from "./entry.ts";
+import { findRecord, type FoundRecord } from "./find_record.ts";
+
+/** All records that can be read. */
+export function allEntries(context: StoreContext): CatalogEntry[] {
+  return entriesOf(context, allRecords(context));
+}
+
+/** The records of which something holds. */
+export function entriesWhere(context: StoreContext, holds: (record: CatalogRecord) => boolean): CatalogEntry[] {
+  return entriesOf(context, allRecords(context).filter(({ record }) => holds(record)));
+}
+
+/**
+ * Whether a word means a record.
+ * @throws {StrataError} `AMBIGUOUS`, `CORRUPT`
+ */
+export function recordExists(context: StoreContext, ref: string): boolean {
+  try {
+    findRecord(context, ref);
+    return true;
+  } catch (error) {
+    if (hasCode(error, "NOT_FOUND")) return false;
+    throw error;
+  }
+}
+
+/**
+ * Bytes of a record's uncompressed tar; `undefined` for a writable layer, which has none.
+ * @throws {StrataError} `NOT_FOUND`, `CORRUPT`
+ */
+export async function archiveSize(context: StoreContext, ref: string): Promise<number | undefined> {
+  const { record, root } = findRecord(context, ref);
+  if (record.target.kind !== "layer") return undefined;
+  const { chainId } = record.target;
+  const { layerDb } = root?.reading ?? context;
+  return record.content?.archiveBytes ?? layerDb.read(chainId).archiveBytes ??
+    archiveBytesOf(await readTarSplit(layerDb.tarSplitPath(chainId)));
+}
+
+/** The DiffID of a record's layer, as the record or the layer tells. */
+export function diffIdOf(context: StoreContext, { target, content }: CatalogRecord): Digest | undefined {
+  if (content !== undefined || target.kind !== "layer") return content?.diffId;
+  return readableRecord(context, target.chainId)?.diffId;
+}
+
+function allRecords(context: StoreContext): FoundRecord[] {
+  const found: FoundRecord[] = context.catalog.list().records.map((record) => ({ record }));
+  const ids = new Set<string>(found.map(({ record }) => record.id));
+  for (const root of context.readOnlyRoots) {
+    for (const record of root.reading.catalog.list().records) {
+      if (!ids.has(record.id)) found.push({ record, root });
+      ids.add(record.id);
+    }
+  }
+  return found;
+}
