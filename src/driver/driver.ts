@@ -9,14 +9,15 @@
  * - {@link DiffDriver}, {@link DiffGetterDriver}: what differs between layers
  * - {@link LayerIdMapUpdater}: owners mapped, for containers with ids of their own
  * - {@link LayerSealer}, {@link LayerUpkeep}: what the layer store needs beside
- * - {@link OutsideLayers}, where the driver can: layers of other stores
+ * - {@link OutsideLayers}, {@link AdditionalLayerDriver}, where the driver can: layers of other stores
  *
- * Interfaces that no driver of this package has yet are in `differ_driver.ts` and `additional_layer_driver.ts`.
+ * Interfaces that no driver of this package has yet are in `differ_driver.ts`.
  *
  * @module
  */
 import { StrataError } from "../core/errors.ts";
 import type { CacheId } from "../core/ids.ts";
+import type { AdditionalLayerDriver } from "./interfaces/additional_layer_driver.ts";
 import type { DiffDriver, DiffGetterDriver } from "./interfaces/diff_driver.ts";
 import type { LayerIdMapUpdater } from "./interfaces/layer_id_maps.ts";
 import type { LayerLocation, LayerSealer } from "./interfaces/layer_sealer.ts";
@@ -28,6 +29,8 @@ import type { ProtoDriver } from "./interfaces/proto_driver.ts";
 export interface Driver extends ProtoDriver, DiffDriver, DiffGetterDriver, LayerIdMapUpdater, LayerSealer, LayerUpkeep {
   /** Layers whose files lie in other stores. Absent: the driver cannot have such. */
   readonly outsideLayers?: OutsideLayers;
+  /** Layers of additional layer stores. Absent: the driver knows no such stores. */
+  readonly additionalLayers?: AdditionalLayerDriver;
 }
 
 /** A layer in the driver's home and the stack below it, top first. */

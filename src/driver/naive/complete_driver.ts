@@ -31,6 +31,7 @@ import type { LayerIdMapUpdater, UpdateIdMapOptions } from "../interfaces/layer_
 import { HomeSealer, nameOf } from "./home_sealer.ts";
 import { LayerTrees } from "./layer_trees.ts";
 import type { Debris, LayerFault, LayerUpkeep } from "../interfaces/layer_upkeep.ts";
+import type { AdditionalLayerDriver } from "../interfaces/additional_layer_driver.ts";
 import type { OutsideLayers } from "../interfaces/outside_layers.ts";
 import { unmountBelow } from "../parts/mounting.ts";
 import { MadeLayers } from "./made_layers.ts";
@@ -60,7 +61,7 @@ import {
 export type DriverParts =
   & ProtoDriver
   & Partial<DiffDriver & DiffGetterDriver & LayerIdMapUpdater & LayerUpkeep & LayerRenamer & StorageOptions>
-  & Pick<Driver, "outsideLayers">;
+  & Pick<Driver, "outsideLayers" | "additionalLayers">;
 
 /** Gives layers other names. */
 export interface LayerRenamer {
@@ -86,6 +87,7 @@ class CompletedDriver implements Driver {
   readonly spec: DriverSpec;
   readonly capabilities: DriverCapabilities;
   readonly outsideLayers?: OutsideLayers;
+  readonly additionalLayers?: AdditionalLayerDriver;
   readonly #proto: DriverParts;
   readonly #diffs: DiffDriver;
   readonly #layers: MadeLayers;
@@ -101,6 +103,7 @@ class CompletedDriver implements Driver {
       publishing: proto.rename === undefined ? "in place" : "by renaming",
     };
     if (proto.outsideLayers !== undefined) this.outsideLayers = proto.outsideLayers;
+    if (proto.additionalLayers !== undefined) this.additionalLayers = proto.additionalLayers;
     this.#proto = proto;
     this.#diffs = naiveDiffDriver(this);
     this.#layers = new MadeLayers(proto);

@@ -12,6 +12,7 @@ import { refuseImageStores } from "../parts/image_stores.ts";
 import { type ChownErrors, parseChownErrors } from "../parts/ownership.ts";
 import { parseInodes, UNLIMITED } from "../parts/quota.ts";
 import { parseMountOptions } from "./mounting/mount_data.ts";
+import { type AdditionalLayerStore, parseLayerStores } from "./outside/layer_stores.ts";
 
 /** What the user asked of all mounts of this driver. */
 export interface OverlayOptions {
@@ -24,19 +25,22 @@ export interface OverlayOptions {
   readonly forceMask?: number;
   /** Absent: as this process's user namespace suggests. */
   readonly chownErrors?: ChownErrors;
+  /** Where layers are looked for that need not be fetched. Absent: nowhere. */
+  readonly additionalLayerStores?: readonly AdditionalLayerStore[];
   /** `naive`: changes are found by comparing mounted trees whole. Absent: the upper directory tells them. */
   readonly diffs?: "naive";
 }
 
 const OPTION_NAMES = '"overlay2.mountopt", "overlay2.size", "overlay2.inodes", "overlay2.override_kernel_check", ' +
-  '"overlay2.mount_program", "overlay2.force_mask", "overlay2.native_diff" and "overlay2.ignore_chown_errors"';
+  '"overlay2.mount_program", "overlay2.force_mask", "overlay2.native_diff", "overlay2.additionallayerstore" and ' +
+  '"overlay2.ignore_chown_errors"';
 /** How containers/storage begins the names. */
 const OTHER_PREFIX = /^(?:overlay)?\./;
 
 /**
  * The driver's options: `overlay2.mountopt`, a comma-separated list for every mount, `overlay2.size` and
- * `overlay2.inodes`, the limits of writable layers, `overlay2.mount_program`, `overlay2.native_diff`, and
- * `overlay2.ignore_chown_errors`; they may begin with `overlay.` or `.` as well.
+ * `overlay2.inodes`, the limits of writable layers, `overlay2.mount_program`, `overlay2.native_diff`,
+ * `overlay2.additionallayerstore`, and `overlay2.ignore_chown_errors`; they may begin with `overlay.` or `.` as well.
  * @throws {StrataError} `INVALID_ARGUMENT` for an unknown option
  */
 export function parseOverlayOptions(options: Readonly<Record<string, string>>): OverlayOptions {
@@ -45,6 +49,7 @@ export function parseOverlayOptions(options: Readonly<Record<string, string>>): 
   let chownErrors: ChownErrors | undefined;
   let mountProgram: string | undefined;
   let forceMask: number | undefined;
+  let additionalLayerStores: readonly AdditionalLayerStore[] = [];
   let diffs: OverlayOptions["diffs"];
   for (const [name, value] of Object.entries(options)) {
     switch (name.toLowerCase().replace(OTHER_PREFIX, "overlay2.")) {
@@ -66,6 +71,9 @@ export function parseOverlayOptions(options: Readonly<Record<string, string>>): 
       case "overlay2.native_diff":
         diffs = parseNativeDiff(name, value);
         break;
+      case "overlay2.additionallayerstore":
+        additionalLayerStores = parseLayerStores(name, value);
+        break;
       case "overlay2.size":
         limits = { ...UNLIMITED, ...limits, bytes: parseByteSize(value) };
         break;
@@ -77,11 +85,7 @@ export function parseOverlayOptions(options: Readonly<Record<string, string>>): 
         refuseImageStores(name, value);
         break;
       default:
-        throw new StrataError(
-          "INVALID_ARGUMENT",
-          `Cannot use the option "${name}": driver "overlay2" has no such option; it has ${OPTION_NAMES}`,
-          { argument: "options" },
-        );
+        refuseOption(name);
     }
   }
   return {
@@ -90,8 +94,17 @@ export function parseOverlayOptions(options: Readonly<Record<string, string>>): 
     ...(chownErrors === undefined ? {} : { chownErrors }),
     ...(mountProgram === undefined ? {} : { mountProgram }),
     ...(forceMask === undefined ? {} : { forceMask }),
+    ...(additionalLayerStores.length === 0 ? {} : { additionalLayerStores }),
     ...(diffs === undefined ? {} : { diffs }),
   };
+}
+
+function refuseOption(name: string): never {
+  throw new StrataError(
+    "INVALID_ARGUMENT",
+    `Cannot use the option "${name}": driver "overlay2" has no such option; it has ${OPTION_NAMES}`,
+    { argument: "options" },
+  );
 }
 
 function parseNativeDiff(name: string, value: string): OverlayOptions["diffs"] {

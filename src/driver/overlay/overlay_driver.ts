@@ -45,6 +45,7 @@ import { LayerMaker, type NewLayer } from "./make_layer.ts";
 import { OverlayMounts } from "./mounting/mounts.ts";
 import { NativeDiffs } from "./native_diffs.ts";
 import { optionsInstead, probeWith, traitRows } from "./mounting/probe.ts";
+import { additionalLayerOf, AdditionalLayers, releaseAdditional } from "./outside/additional_layers.ts";
 import { StandIns } from "./outside/stand_ins.ts";
 import { OverlaySealer } from "./sealer.ts";
 
@@ -60,6 +61,7 @@ export class OverlayDriver implements Driver {
   readonly spec: DriverSpec;
   readonly capabilities: DriverCapabilities;
   readonly outsideLayers: StandIns;
+  readonly additionalLayers: AdditionalLayers;
   readonly #home: OverlayHome;
   readonly #ids: LayerIds;
   readonly #diffs: DiffDriver;
@@ -82,6 +84,7 @@ export class OverlayDriver implements Driver {
     this.#maker = new LayerMaker(this.#home);
     this.#sealer = new OverlaySealer(this.#home);
     this.outsideLayers = new StandIns(this.#home);
+    this.additionalLayers = new AdditionalLayers(this.#home, this.outsideLayers);
     this.#diffs = options.diffs === "naive" ? naiveDiffDriver(this) : new NativeDiffs(this, {
       marks,
       mounter: options.mountProgram === undefined && options.forceMask === undefined ? "kernel" : "program",
@@ -114,8 +117,10 @@ export class OverlayDriver implements Driver {
     this.#sealer.publish(sealed);
   }
 
-  replace(sealed: SealedLayer): void {
+  async replace(sealed: SealedLayer): Promise<void> {
     this.#sealer.replace(sealed);
+    // What had the name lies there now.
+    await releaseAdditional(additionalLayerOf(sealed.dir));
   }
 
   syncHome(): void {
@@ -212,7 +217,9 @@ export class OverlayDriver implements Driver {
     await unmountBelow(dir);
     this.#quota.free(dir);
     attempt(`remove layer ${id}`, () => this.#home.names.unlink(id));
+    const additional = additionalLayerOf(dir);
     await removeTree(`remove layer ${id}`, dir);
+    await releaseAdditional(additional);
   }
 
   list(): readonly FoundLayer[] {
