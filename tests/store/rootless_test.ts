@@ -12,10 +12,12 @@ import { describe, it } from "node:test";
 import { type ByteString, fromText } from "../../src/core/bytes.ts";
 import { EXIT } from "../../src/cli/exit_codes.ts";
 import { digestOf } from "../../src/core/digest.ts";
+import { findMountProgram } from "../../src/driver/overlay/mounting/mount_program.ts";
 import type { DroppedAttribute } from "../../src/core/dropped_attribute.ts";
-import { device, dir, file, hardlink, layerTar, symlink } from "../../src/testing/layer_builder.ts";
+import { device, dir, file, hardlink, layerTar, opaque, symlink, whiteout } from "../../src/testing/layer_builder.ts";
 import { OrdinaryUser, type Subordinates, WITH_SUBORDINATE_IDS, WITH_USER } from "../support/ordinary_user.ts";
-import type { InteropOptions } from "../support/interop.ts";
+import { type InteropOptions, unlessMissing } from "../support/interop.ts";
+import { mountOverlay, whyNoOverlay } from "../support/overlay_file_system.ts";
 
 const CAPABILITY = "\u0001\0\0\u0002\0\u0004\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
 
@@ -76,6 +78,28 @@ describe("a store of an ordinary user", WITH_USER, () => {
   }
 });
 
+describe("a store of an ordinary user on overlayfs", unlessMissing(whyNoProgram()), () => {
+  it("is mounted by fuse-overlayfs, in the user's namespace", async (t) => {
+    using overlay = mountOverlay();
+    using user = new OrdinaryUser("none", { dir: overlay.path, fuse: "open" });
+    const { code } = await user.run(["sh", "-c", "exec 3<>/dev/fuse"]);
+    if (code !== 0) return t.skip("devices cannot be opened below the directory for temporary files");
+    const strata = (...args: string[]) => user.ok(user.strata(...args));
+    await user.ok(user.strata("register", "--name", "base"), { stdin: BASE });
+    const top = layerTar([whiteout("home"), dir("bin"), opaque("bin"), file("bin/new", "n")]);
+    await user.ok(user.strata("register", "--name", "top", "--parent", "base"), { stdin: top });
+    const info = await strata("info");
+    assert.match(info, /^Driver: +overlay2$/m);
+    assert.match(info, /^Mount Program: +\/.*fuse-overlayfs$/m);
+    await strata("create", "box", "--parent", "top");
+    writeFileSync(join(user.home, "work.sh"), onOverlay(user));
+    const said = await user.ok(user.strata("unshare", "sh", join(user.home, "work.sh")));
+    assert.deepEqual(said.split("\n"), ["bin", "dev", "etc", "new", "C /etc", "D /etc/shadow"]);
+    assert.equal(digestOf((await user.run(user.strata("export", "top"))).stdout), digestOf(top));
+    await strata("rm", "box", "top", "base");
+  });
+});
+
 describe("a writable layer that is mounted in a user namespace", WITH_USER, () => {
   it("cannot be removed or mounted outside of it until the namespace ends", WITH_USER, async () => {
     using user = new OrdinaryUser();
@@ -112,6 +136,24 @@ echo more >> "$tree/home/ada/notes"
 echo new > "$tree/etc/new"
 ${strata} changes box
 `;
+}
+
+function onOverlay(user: OrdinaryUser): string {
+  const strata = quoted(user.strata());
+  return `set -e
+tree=$(${strata} mount box)
+ls "$tree" "$tree/bin" | grep '^[a-z]'
+rm "$tree/etc/shadow"
+${strata} changes box
+${strata} unmount box >&2
+`;
+}
+
+/** The device for FUSE is opened to the user by root. */
+function whyNoProgram(): string | undefined {
+  if (WITH_USER.skip !== false) return WITH_USER.skip;
+  if (findMountProgram() === undefined) return "fuse-overlayfs is not installed, or /dev/fuse is not there";
+  return whyNoOverlay();
 }
 
 function xattrs(values: Readonly<Record<string, string>>): Map<ByteString, Uint8Array> {

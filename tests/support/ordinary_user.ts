@@ -38,6 +38,14 @@ export interface Ended {
   readonly stderr: string;
 }
 
+/** Where the user is at home. */
+export interface UserOptions {
+  /** The directory in which the home is made. Absent: the one for temporary files. */
+  readonly dir?: string;
+  /** `open`: the user may use FUSE, whoever may do so on this machine. Needs root. */
+  readonly fuse?: "open";
+}
+
 /** How a program is run. */
 export interface UserRunOptions {
   readonly stdin?: Uint8Array;
@@ -54,6 +62,9 @@ const SUBORDINATE_COUNT = 65_536;
 /** The caller's may lead where the user may not go. */
 const SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
+/** Major and minor number of /dev/fuse: Documentation/admin-guide/devices.txt. */
+const FUSE_DEVICE = ["10", "229"];
+
 const AS_ROOT = process.geteuid?.() === 0;
 const PROJECT = fileURLToPath(new URL("../..", import.meta.url));
 const CONFIG = new URL("../../deno.json", import.meta.url);
@@ -66,6 +77,7 @@ mount --bind "$runtime" "$dir/runtime"
 mount --bind "$project" "$dir/project"
 if [ -n "$packages" ]; then mount --bind -o ro "$packages" "$dir/packages"; fi
 mount -t overlay -o "ro,lowerdir=$dir/etc:/etc" overlay /etc
+if [ -e "$dir/fuse" ]; then mount --bind "$dir/fuse" /dev/fuse; fi
 exec setpriv --reuid=${UID} --regid=${GID} --clear-groups -- "$@"`;
 
 /** Options of tests that have an ordinary user. */
@@ -79,8 +91,8 @@ export class OrdinaryUser implements Disposable {
   readonly home: string;
   readonly #dir: string;
 
-  constructor(subordinates: Subordinates = "none") {
-    this.#dir = mkdtempSync(join(tmpdir(), "strata-user-"));
+  constructor(subordinates: Subordinates = "none", { dir = tmpdir(), fuse }: UserOptions = {}) {
+    this.#dir = mkdtempSync(join(dir, "strata-user-"));
     this.home = join(this.#dir, "home");
     mkdirSync(this.home);
     if (!AS_ROOT) return;
@@ -93,6 +105,7 @@ export class OrdinaryUser implements Disposable {
     writeFileSync(join(this.#dir, "etc/passwd"), `${passwd}\nstrata:x:${UID}:${GID}::${this.home}:/bin/sh\n`);
     const ids = subordinates === "none" ? "" : `strata:${FIRST_SUBORDINATE}:${SUBORDINATE_COUNT}\n`;
     for (const name of ["subuid", "subgid"]) writeFileSync(join(this.#dir, "etc", name), ids);
+    if (fuse === "open") spawnSync("mknod", ["-m", "666", join(this.#dir, "fuse"), "c", ...FUSE_DEVICE]);
   }
 
   /** Starts a program as this user. */

@@ -22,6 +22,7 @@ import {
 } from "../../../host/files.ts";
 import { namespaceRefusal } from "../../../host/namespaces/namespace_refusal.ts";
 import { effectiveUser } from "../../../host/process.ts";
+import { findMountProgram } from "./mount_program.ts";
 
 /** The directory of a trial that nobody is at any more. */
 export interface LeftTrial {
@@ -34,8 +35,9 @@ export interface LeftTrial {
 const PREFIX = ".strata-trial-";
 const NAME = /^\.strata-trial-[0-9a-f]{64}$/;
 const NAMES = ["lower", "upper", "work", "merged"];
-/** What the kernel makes in `work` can be removed inside only. */
-const TRIAL = `mount -i -t overlay -o userxattr,lowerdir=lower,upperdir=upper,workdir=work overlay merged &&
+const DIRS = "lowerdir=lower,upperdir=upper,workdir=work";
+/** By the kernel, or else by the program that is given. What the kernel makes in `work` can be removed inside only. */
+const TRIAL = `{ mount -i -t overlay -o userxattr,${DIRS} overlay merged || "\${1:-false}" -o ${DIRS} merged; } &&
   umount merged && rm -rf work`;
 const TIMEOUT_MS = 10_000;
 
@@ -77,7 +79,8 @@ export function removeLeftTrial(path: string): "removed" | "live" {
 }
 
 async function tryMount(cwd: string): Promise<string | undefined> {
-  const args = ["--user", "--map-root-user", "--mount", "--", "sh", "-c", TRIAL];
+  const script = ["sh", "-c", TRIAL, "sh", findMountProgram() ?? ""];
+  const args = ["--user", "--map-root-user", "--mount", "--", ...script];
   const { code, stderr } = await runCommand("unshare", args, { cwd, timeoutMs: TIMEOUT_MS });
   return code === 0 ? undefined : stderr.trim();
 }
