@@ -22,7 +22,7 @@ export interface MountHolder {
 
 /** What is given back. */
 export interface GivenBack extends MountHolder {
-  /** `one` (the default), or `all`; with a holder, all of his. */
+  /** `one` (the default), or `all`: all that there are, and for a holder all that he has. */
   readonly release?: "one" | "all" | undefined;
 }
 
@@ -34,15 +34,21 @@ export function added(before: MountCount, { holder }: MountHolder): MountCount {
   return changed(before, { holder, by: 1 });
 }
 
-/** A count without what is given back; `undefined` when there is no such mount. */
+/**
+ * A count without what is given back; `undefined` when there is no such mount. Who holds none gives back what nobody in
+ * particular has; who is nobody in particular, whatever there is.
+ */
 export function without(before: MountCount, { holder, release = "one" }: GivenBack): MountCount | undefined {
   if (before.count === 0) return undefined;
   if (holder !== undefined) {
     const held = before.holders.get(holder) ?? 0;
-    return held === 0 ? undefined : changed(before, { holder, by: release === "all" ? -held : -1 });
+    if (held > 0) return changed(before, { holder, by: release === "all" ? -held : -1 });
+    const free = freeOf(before);
+    return free === 0 ? undefined : changed(before, { by: release === "all" ? -free : -1 });
   }
   if (release === "all") return NOTHING;
-  return changed(before, { holder: anyHolder(before), by: -1 });
+  const [first] = before.holders.keys();
+  return changed(before, { holder: freeOf(before) > 0 ? undefined : first, by: -1 });
 }
 
 function changed({ count, holders }: MountCount, { holder, by }: MountHolder & { readonly by: number }): MountCount {
@@ -55,10 +61,7 @@ function changed({ count, holders }: MountCount, { holder, by }: MountHolder & {
   return { count: count + by, holders: after };
 }
 
-/** Nobody, as long as there is a mount that nobody in particular has. */
-function anyHolder({ count, holders }: MountCount): RecordId | undefined {
-  let held = 0;
-  for (const each of holders.values()) held += each;
-  const [first] = holders.keys();
-  return count > held ? undefined : first;
+/** Mounts that nobody in particular has. */
+function freeOf({ count, holders }: MountCount): number {
+  return [...holders.values()].reduce((free, held) => free - held, count);
 }

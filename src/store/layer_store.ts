@@ -15,6 +15,7 @@ import type { LayerListing } from "../metadata/layerdb.ts";
 import { type MountListing, type MountRecord, parseMountName } from "../metadata/mounts.ts";
 import { applyDiff, type ApplyDiffOptions } from "./apply_diff.ts";
 import { Catalog } from "./catalog/catalog.ts";
+import { mountRef, unmountRef } from "./catalog/mount_record.ts";
 import { changes, type CompareOptions, diff, diffSize } from "./changes.ts";
 import { checksumForGraphId, type ChecksumForGraphIdOptions, type LayerChecksum } from "./checksum_for_graph_id.ts";
 import { cleanup, type CleanupReport } from "./cleanup.ts";
@@ -38,7 +39,7 @@ import { inspect, type Inspection } from "./inspect.ts";
 import { type StoreInfo, storeInfo } from "./info.ts";
 import { allViews, type DeletedLayer, type Layer, type LayerView, type TarStreamOptions } from "./layer.ts";
 import { listMounts, type MountedTarget } from "./list_mounts.ts";
-import { type MountOptions, mountTarget, type UnmountOptions, unmountTarget } from "./mount.ts";
+import { type MountOptions, type UnmountOptions, unmountTarget } from "./mount.ts";
 import { openContext, type OpenOptions } from "./open.ts";
 import { register, type RegisterOptions, type RegisterWithDescriptorOptions } from "./register.ts";
 import { registerByGraphId, type RegisterByGraphIdOptions } from "./register_by_graph_id.ts";
@@ -265,11 +266,11 @@ export class LayerStore implements AsyncDisposable {
 
   /**
    * Mounts a writable layer, or a stack of layers read-only, and gives the path of its tree. Counted: each call is to
-   * be matched by one {@link LayerStore.unmount}.
+   * be matched by one {@link LayerStore.unmount}. A record's id or name mounts for that record, as {@link Catalog.mount} does.
    * @throws {StrataError} `NOT_FOUND`, `NOT_PERMITTED`, `NOT_SUPPORTED`
    */
   async mount(ref: string, options: MountOptions = {}): Promise<string> {
-    return await mountTarget(this.#context, resolveTarget(this.#context, ref), options);
+    return await mountRef(this.#context, ref, options);
   }
 
   /**
@@ -281,7 +282,8 @@ export class LayerStore implements AsyncDisposable {
     const byPath = refOrPath.includes("/")
       ? this.mounts().find((mounted) => mounted.path === refOrPath.replace(/\/+$/, ""))?.target
       : undefined;
-    return await unmountTarget(this.#context, byPath ?? resolveTarget(this.#context, refOrPath), options);
+    if (byPath !== undefined) return await unmountTarget(this.#context, byPath, options);
+    return await unmountRef(this.#context, refOrPath, options);
   }
 
   /** What is mounted now, and how often. */
