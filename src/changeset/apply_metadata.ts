@@ -9,12 +9,13 @@
  *
  * @module
  */
-import { type ByteString, display } from "../core/bytes.ts";
+import { type ByteString, compareBytes, display, fromBytes } from "../core/bytes.ts";
 import { hasCode, StrataError } from "../core/errors.ts";
-import type { Timespec } from "../core/file_stat.ts";
+import { sameTime, type Timespec } from "../core/file_stat.ts";
 import { ID_MAX, type IdShift, NO_SHIFT, shiftOwner } from "../core/id_map.ts";
 import type { LayerPath } from "../core/layer_path.ts";
 import { isOsError } from "../host/errno.ts";
+import type { OpenFile } from "../host/open_file.ts";
 import type { RootedDir } from "../host/rooted_dir.ts";
 import type { TarEntry } from "../tar/entry.ts";
 import type { Ownership } from "./change.ts";
@@ -50,7 +51,12 @@ const SECONDS_MIN = -(2 ** 31);
 const SECONDS_MAX = 2 ** 34 - 2 ** 31 - 1;
 const OVERLAY_XATTR =
   /^(?:(?:trusted|user)\.overlay|(?:user|security)\.fuseoverlayfs)\.|^user\.containers\.override_stat$/;
+/** The kernel gives every file its label, so it tells nothing of where the file comes from. */
+const LABEL_XATTR = "security.selinux";
 const PRIVILEGED_XATTR = /^(?:trusted|security)\./;
+
+/** What a file has of a member beside its content and its name. */
+export type FileMetadata = Pick<TarEntry, "name" | "uid" | "gid" | "mtime" | "xattrs">;
 
 /** The target that a path is. */
 export function pathTarget(tree: RootedDir, path: LayerPath): MetadataTarget {
@@ -100,6 +106,31 @@ export class MetadataWriter {
     const due = owner === "refused" ? this.#withoutSetId(entry, mode) : mode;
     // The owner took the set-id bits, an access control list may have taken others.
     if ((due & SET_ID_BITS) !== 0 || entry.xattrs.size > 0) target.setMode(due);
+  }
+
+  /**
+   * Whether a file that is there already can be the member's: it has all of the member's metadata (`same`), or it can get it,
+   * since it has no further name (`changeable`). Times of access are nobody's metadata.
+   * @throws {StrataError} `INVALID_ARGUMENT` for an owner that the id maps do not hold
+   */
+  fits(entry: FileMetadata, mode: number, file: OpenFile): "same" | "changeable" | "no" {
+    const { ownership } = this.#options;
+    // Its owner and mode would be told by an attribute.
+    if (ownership === "recorded") return "no";
+    const [stat, attributes] = [file.stat(), file.xattrs()];
+    for (const name of attributes.keys()) if (name !== LABEL_XATTR && !entry.xattrs.has(name)) return "no";
+    const owner = ownership === "self" ? stat : this.#mapped(entry, () => shiftOwner(this.#shift, entry));
+    const isSame = stat.mode === mode && stat.uid === owner.uid && stat.gid === owner.gid &&
+      sameTime(stat.mtime, clamp(entry.mtime)) && this.#hasXattrs(entry, attributes);
+    return isSame ? "same" : stat.nlink === 1 ? "changeable" : "no";
+  }
+
+  #hasXattrs(entry: FileMetadata, actual: ReadonlyMap<ByteString, Uint8Array>): boolean {
+    return Array.from(entry.xattrs).every(([name, value]) => {
+      const there = actual.get(name);
+      const wanted = this.#mapped(entry, () => shiftXattr(name, value, this.#shift));
+      return there !== undefined && compareBytes(fromBytes(there), fromBytes(wanted)) === 0;
+    });
   }
 
   /** The member's times, as far as file systems can hold them. A member without an access time was read when written. */
@@ -162,7 +193,7 @@ export class MetadataWriter {
     }
   }
 
-  #mapped<T>(entry: TarEntry, shift: () => T): T {
+  #mapped<T>(entry: FileMetadata, shift: () => T): T {
     try {
       return shift();
     } catch (error) {

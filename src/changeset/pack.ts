@@ -173,7 +173,8 @@ function metadataOf(path: LayerPath, stat: FileStat): Omit<TarMember, "type"> {
   };
 }
 
-function whiteoutOf(path: LayerPath): TarMember {
+/** The member that says that the layers below lose a path. */
+export function whiteoutOf(path: LayerPath): TarMember {
   const name = joinPath(parentOf(path), `${WHITEOUT_PREFIX}${baseOf(path)}` as ByteString);
   return { name, type: "file", mode: 0, uid: 0, gid: 0, size: 0, mtime: { sec: 0, nsec: 0 } };
 }

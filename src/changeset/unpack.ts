@@ -21,13 +21,14 @@ import { baseOf, isWithin, joinPath, type LayerPath, parentOf, parseLayerPath, R
 import { DEFAULT_LIMITS, type Limits } from "../core/limits.ts";
 import { hostShift, IDENTITY, type IdMappings } from "../core/id_map.ts";
 import { fromOsError, isOsError } from "../host/errno.ts";
+import type { OpenFile } from "../host/open_file.ts";
 import type { RootedDir } from "../host/rooted_dir.ts";
 import type { TarEntry } from "../tar/entry.ts";
 import { MetadataWriter, pathTarget } from "./apply_metadata.ts";
 import type { Changeset, Ownership, Redirects } from "./change.ts";
 import { Displaced } from "./displaced.ts";
 import { DropReport } from "./drop_report.ts";
-import { FileBody } from "./file_body.ts";
+import { StagedFile } from "./staged_file.ts";
 import { type DirNode, type DirPlace, newDir, type ObjectNode, StagedNames, type StagedNode } from "./staged_names.ts";
 import { IMPLIED_MODE, nodeAt, occupy, type Slot, StagedTree } from "./staged_tree.ts";
 import { type NameRole, roleOf, WHITEOUT_PREFIX } from "./whiteout.ts";
@@ -44,13 +45,6 @@ export interface UnpackOptions {
   /** What `settle()` asked for when this layer was unpacked before. */
   readonly redirects?: Redirects;
   readonly limits?: Limits;
-}
-
-/** A file whose payload is on its way. */
-interface OpenMember {
-  readonly body: FileBody;
-  readonly entry: TarEntry;
-  readonly mode: number;
 }
 
 /** The kernel's split of a device number: 12 and 20 bits. */
@@ -70,7 +64,9 @@ export class Unpacker implements Disposable {
   readonly #metadata: MetadataWriter;
   readonly #whiteouts = new Set<LayerPath>();
   readonly #opaques = new Set<LayerPath>();
-  #open: OpenMember | undefined;
+  /** The file whose payload is on its way. */
+  #open: StagedFile | undefined;
+  readonly #adopted = new Set<string>();
   #entryName = "";
   #entryCount = 0;
   #sizeBytes = 0;
@@ -105,8 +101,18 @@ export class Unpacker implements Disposable {
    * @throws {StrataError} what the system reports
    */
   data(bytes: Uint8Array): void {
-    const body = this.#open?.body;
-    if (body !== undefined) this.#guarded(() => body.write(bytes));
+    const open = this.#open;
+    if (open !== undefined) this.#guarded(() => open.write(bytes));
+  }
+
+  /**
+   * The payload that comes next is the whole content of a file that lies elsewhere in this file system: it need not be
+   * written, if it is a regular file's. To be called before {@link Unpacker.data}, which brings the payload all the same.
+   * @throws {StrataError} what the system reports
+   */
+  adopt(file: OpenFile): void {
+    const open = this.#open;
+    if (open !== undefined) this.#guarded(() => open.adopt(file));
   }
 
   /**
@@ -116,7 +122,8 @@ export class Unpacker implements Disposable {
   endEntry(): void {
     const open = this.#open;
     if (open === undefined) return;
-    this.#guarded(() => this.#seal(open));
+    this.#guarded(() => open.seal());
+    this.#open = undefined;
   }
 
   /**
@@ -134,7 +141,7 @@ export class Unpacker implements Disposable {
 
   /** Closes the file of a member that was broken off. */
   [Symbol.dispose](): void {
-    this.#open?.body.file.close();
+    this.#open?.[Symbol.dispose]();
     this.#open = undefined;
   }
 
@@ -198,22 +205,11 @@ export class Unpacker implements Disposable {
 
   #file(entry: TarEntry, name: LayerPath): void {
     const slot = this.#staged.freeSlot(name);
-    const mode = this.#metadata.modeOf(entry);
-    // The owner takes the set-id bits away again, so they come after it.
-    const file = this.#tree.create(slot.path, mode & 0o1777);
     const node: ObjectNode = { kind: "object", type: "file", size: entry.size };
-    this.#open = { body: new FileBody(file, entry), entry, mode };
+    const options = { tree: this.#tree, path: slot.path, entry, metadata: this.#metadata, adopted: this.#adopted };
+    this.#open = new StagedFile(options);
     occupy(slot, node);
     if (hasRecordedContent(entry)) this.#displaced.record({ entryIndex: this.#entryCount - 1, name, node });
-  }
-
-  #seal({ body, entry, mode }: OpenMember): void {
-    body.finish();
-    this.#metadata.apply(body.file, entry, mode);
-    const { atime, mtime } = this.#metadata.timesOf(entry);
-    body.file.setTimes(atime, mtime);
-    this.#open = undefined;
-    body.file.close();
   }
 
   #root(entry: TarEntry): void {

@@ -58,12 +58,25 @@ export function copyTree(from: RootedDir, to: RootedDir, options: CopyOptions = 
   return new TreeCopy(from, to, options).run();
 }
 
+/** How a content is copied. */
+export interface CopyContentOptions {
+  /** Whether both files may have the same blocks. Default: `where possible`. */
+  readonly reflink?: "where possible" | "never";
+}
+
 /**
  * Copies a file's content with its holes into a new file, blocks shared where the file system can.
+ * @returns whether they are
  * @throws {OsError}
  */
-export function copyContent(source: OpenFile, target: OpenFile): void {
-  new ContentCopy().copy(source, target);
+export function copyContent(
+  source: OpenFile,
+  target: OpenFile,
+  options: CopyContentOptions = {},
+): "reflinked" | "copied" {
+  const copy = new ContentCopy(options);
+  copy.copy(source, target);
+  return copy.bytesReflinked > 0 ? "reflinked" : "copied";
 }
 
 /** While a directory is filled. */
@@ -163,9 +176,13 @@ class TreeCopy {
 class ContentCopy {
   bytesCopied = 0;
   bytesReflinked = 0;
-  #reflinks = true;
+  #reflinks: boolean;
   #kernelCopies = true;
   #buffer: Uint8Array | undefined;
+
+  constructor({ reflink = "where possible" }: CopyContentOptions = {}) {
+    this.#reflinks = reflink === "where possible";
+  }
 
   copy(source: OpenFile, target: OpenFile): void {
     const { size } = source.stat();

@@ -148,9 +148,9 @@ export function symlinkat(target: ByteString, dirFd: number, path: ByteString): 
   check(calls().symlinkat(pathB(target), dirFd, pathA(path)), "symlinkat", path);
 }
 
-/** Gives an object a second name; neither name's final symlink is followed. */
-export function linkat(fromFd: number, from: ByteString, toFd: number, to: ByteString): void {
-  check(calls().linkat(fromFd, pathA(from), toFd, pathB(to), 0), "linkat", to);
+/** Gives an object a second name; neither name's final symlink is followed, unless `AT_SYMLINK_FOLLOW` says so. */
+export function linkat(fromFd: number, from: ByteString, toFd: number, to: ByteString, flags = 0): void {
+  check(calls().linkat(fromFd, pathA(from), toFd, pathB(to), flags), "linkat", to);
 }
 
 /** Makes a device, fifo or socket; `mode` carries the type bits, and passes the umask. */

@@ -39,6 +39,8 @@ export const O_PATH = 0o10000000;
 export const AT_FDCWD = -100;
 /** Act on a symlink itself. */
 export const AT_SYMLINK_NOFOLLOW = 0x100;
+/** `linkat` follows the old name's final symlink, which /proc has for open files. */
+export const AT_SYMLINK_FOLLOW = 0x400;
 /** `unlinkat` removes a directory. */
 export const AT_REMOVEDIR = 0x200;
 /** An empty path means the handle itself. */

@@ -23,6 +23,7 @@ import * as libc from "./libc.ts";
 import {
   AT_FDCWD,
   AT_REMOVEDIR,
+  AT_SYMLINK_FOLLOW,
   O_CREAT,
   O_DIRECTORY,
   O_EXCL,
@@ -191,6 +192,11 @@ export class RootedDir implements Disposable {
   link(existing: LayerPath, path: LayerPath): void {
     const parent = this.#parent(path);
     this.#withSecondParent(existing, (from) => libc.linkat(from, nameOf(existing), parent, nameOf(path)));
+  }
+
+  /** Gives an open file, wherever it lies, a name here; in another mount that is `EXDEV`. open(2), `O_TMPFILE`. */
+  linkOpen(file: OpenFile, path: LayerPath): void {
+    libc.linkat(AT_FDCWD, procPath(file.fd), this.#parent(path), nameOf(path), AT_SYMLINK_FOLLOW);
   }
 
   /** Makes a device, fifo or socket with exactly this mode. */

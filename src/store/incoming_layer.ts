@@ -9,13 +9,17 @@ import type { DiffId, Digest } from "../core/digest.ts";
 import { StrataError } from "../core/errors.ts";
 import type { BlobSource, ReadBlob } from "../worker/ingest.ts";
 
-/** A layer to be taken in. */
-export interface IncomingLayer {
-  readonly source: BlobSource;
+/** What a layer must turn out to be, and what is kept with it. */
+export interface ExpectedLayer {
   readonly expectedDiffId?: DiffId;
   readonly expectedBlob?: { readonly digest: Digest; readonly sizeBytes?: number };
   /** Kept with the layer, if it is new. */
   readonly descriptor?: LayerDescriptor;
+}
+
+/** A layer to be taken in. */
+export interface IncomingLayer extends ExpectedLayer {
+  readonly source: BlobSource;
 }
 
 /**
@@ -23,7 +27,7 @@ export interface IncomingLayer {
  * @throws {StrataError} `DIGEST_MISMATCH`
  */
 export function requireExpected(
-  { expectedBlob, expectedDiffId }: IncomingLayer,
+  { expectedBlob, expectedDiffId }: ExpectedLayer,
   { blob, diffId, archiveBytes }: ReadBlob,
 ): void {
   const { sizeBytes } = expectedBlob ?? {};

@@ -14,7 +14,7 @@ import type { IngestedLayer } from "../worker/ingest.ts";
 import { StagedLayer } from "../worker/staged_layer.ts";
 import type { StoreContext } from "./context.ts";
 import type { HeldLayers } from "./held_layers.ts";
-import { type IncomingLayer, requireExpected } from "./incoming_layer.ts";
+import { type ExpectedLayer, requireExpected } from "./incoming_layer.ts";
 import { type ExistingLayers, isIntact, LayerPlaces } from "./replacement.ts";
 import type { SealedInHome } from "./sealed_in_home.ts";
 
@@ -40,7 +40,7 @@ export interface MadeLayer {
 
 /** Layers to be sealed, bottom first. */
 export interface SealRequest {
-  readonly layers: readonly IncomingLayer[];
+  readonly layers: readonly ExpectedLayer[];
   /** As they arrive, in whatever order. */
   readonly arriving: readonly Promise<ArrivedLayer>[];
   readonly parent: ChainId | undefined;
@@ -82,7 +82,7 @@ function firstFailureWins(arriving: readonly Promise<ArrivedLayer>[], index: num
 }
 
 interface SealOne extends Pick<SealRequest, "existing" | "held" | "inHome" | "signal" | "parent"> {
-  readonly incoming: IncomingLayer;
+  readonly incoming: ExpectedLayer;
   readonly arrived: ArrivedLayer;
   readonly stack: readonly LayerLocation[];
   readonly places: LayerPlaces;

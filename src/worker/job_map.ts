@@ -4,15 +4,18 @@
  *
  * @module
  */
+import { adoptDiff } from "./jobs/adopt_diff.ts";
 import { changes, diffSize, pack } from "./jobs/changes.ts";
 import { checksum } from "./jobs/checksum.ts";
 import { decode } from "./jobs/decode.ts";
+import { describeDirectory } from "./jobs/describe_directory.ts";
 import { hash } from "./jobs/hash.ts";
 import { packDirectory } from "./jobs/pack_directory.ts";
 import { apply, createReadWrite } from "./jobs/read_write.ts";
 import { seal } from "./jobs/seal.ts";
 import { survey } from "./jobs/survey.ts";
 import { sync } from "./jobs/sync.ts";
+import { takeDirectory } from "./jobs/take_directory.ts";
 import { unpack } from "./jobs/unpack.ts";
 import { verify } from "./jobs/verify.ts";
 
@@ -21,11 +24,13 @@ export type Report = (bytes: number) => void;
 
 /** Every job. */
 export const JOBS = {
+  adoptDiff,
   apply,
   changes,
   checksum,
   createReadWrite,
   decode,
+  describeDirectory,
   diffSize,
   hash,
   pack,
@@ -33,6 +38,7 @@ export const JOBS = {
   seal,
   survey,
   sync,
+  takeDirectory,
   unpack,
   verify,
 } as const;

@@ -87,6 +87,11 @@ export class LayerPipeline implements Disposable {
     this.#reader.push(chunk);
   }
 
+  /** The payload that is pushed next is the whole content of this file; see {@link Unpacker.adopt}. */
+  adopt(file: OpenFile): void {
+    this.#members.unpacker.adopt(file);
+  }
+
   /**
    * Ends the layer.
    * @throws {StrataError} `INVALID_ARCHIVE` when the archive is cut short

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { type Compression, detectCompression, HEAD_BYTES } from "../compression/detect.ts";
 import { gunzipChunks } from "../compression/gzip.ts";
 import { openForRead } from "../host/files.ts";
 import { readChunks } from "../host/read_chunks.ts";
@@ -19,6 +20,23 @@ export async function* tarSplitBatches(path: string): AsyncGenerator<Iterable<Sp
   const decoder = new RecordDecoder({ path });
   for await (const chunk of gunzipChunks(readChunks(openForRead(path)))) yield decoder.push(chunk);
   decoder.end();
+}
+
+/**
+ * As {@link tarSplitBatches}, of a file that may as well be without compression.
+ * @throws {StrataError} as {@link tarSplitBatches}
+ */
+export async function* anyTarSplitBatches(path: string): AsyncGenerator<Iterable<SplitRecord>> {
+  if (compressionOf(path) === "gzip") return yield* tarSplitBatches(path);
+  const decoder = new RecordDecoder({ path });
+  for (const chunk of readChunks(openForRead(path))) yield decoder.push(chunk);
+  decoder.end();
+}
+
+function compressionOf(path: string): Compression {
+  using file = openForRead(path);
+  const head = new Uint8Array(HEAD_BYTES);
+  return detectCompression(head.subarray(0, file.readAt(head, 0)));
 }
 
 /**

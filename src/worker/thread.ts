@@ -31,11 +31,13 @@ export type Answer =
 
 /** What each job does; completes "Cannot …" when a system call fails that nobody below has put into words. */
 const ACTIONS: Readonly<Record<JobName, string>> = {
+  adoptDiff: "take over what the differ has staged",
   apply: "apply the layer",
   changes: "compare the layers",
   checksum: "compute the layer's digest",
   createReadWrite: "make the writable layer",
   decode: "read the blob",
+  describeDirectory: "describe the directory",
   diffSize: "compare the layers",
   hash: "read the layer",
   pack: "pack the layer",
@@ -43,6 +45,7 @@ const ACTIONS: Readonly<Record<JobName, string>> = {
   seal: "place the layer on those below",
   survey: "read the layer's tar-split",
   sync: "write the layer to the device",
+  takeDirectory: "take the directory",
   unpack: "unpack the layer",
   verify: "rebuild the layer's archive",
 };

@@ -5,18 +5,13 @@
  *
  * @module
  */
-import { type DiffId, DigestWriter, parseDiffId } from "../../core/digest.ts";
+import type { DiffId } from "../../core/digest.ts";
 import { packChanges } from "../../changeset/pack.ts";
-import { gzipMember } from "../../compression/gzip.ts";
 import { stackOf } from "../../driver/driver.ts";
 import { loadDriver } from "../../driver/registry.ts";
-import { openForWrite } from "../../host/files.ts";
-import type { TarHandler } from "../../tar/entry.ts";
-import { TarReader } from "../../tar/reader.ts";
-import { SplitWriter } from "../../tarsplit/file.ts";
-import { Splitter } from "../../tarsplit/split.ts";
 import type { AbortFlag } from "../abort_flag.ts";
 import type { Report } from "../job_map.ts";
+import { SplitRecorder } from "../split_recorder.ts";
 import type { ChangesRequest } from "./changes.ts";
 
 /** A layer whose archive is to be described. */
@@ -44,23 +39,11 @@ export async function checksum(
 ): Promise<LayerChecksum> {
   const driver = await loadDriver(request.driver);
   await using now = await driver.view(stackOf(driver, request.id));
-  using file = openForWrite(request.tarSplitPath);
-  const writer = new SplitWriter({ compress: gzipMember, sink: (bytes) => file.write(bytes) });
-  let sizeBytes = 0;
-  const splitter: TarHandler = new Splitter((record) => {
-    if (record.type === "file") sizeBytes += record.size;
-    writer.write(record);
-  });
-  const reader = new TarReader(splitter);
-  const digest = new DigestWriter();
+  using archive = new SplitRecorder(request.tarSplitPath);
   const changes = await driver.changes(request.id, request.from);
   for (const chunk of packChanges({ changes, now })) {
     abort.check();
-    digest.update(chunk);
-    reader.push(chunk);
+    archive.push(chunk);
   }
-  reader.end();
-  writer.end();
-  file.sync();
-  return { diffId: parseDiffId(digest.finish()), sizeBytes };
+  return archive.end();
 }

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Having a differ fill a staging directory. No lock is held meanwhile (I7).
+ *
+ * @module
+ */
+import { openOwnedTree } from "../../changeset/override_dir.ts";
+import { display } from "../../core/bytes.ts";
+import { StrataError } from "../../core/errors.ts";
+import { type LayerPath, parseLayerPath, ROOT } from "../../core/layer_path.ts";
+import { layersDirOf } from "../../driver/parts/layer_directory.ts";
+import { ensureDir } from "../../host/files.ts";
+import { writeFileStream } from "../../host/streams.ts";
+import type { Staging } from "../../metadata/staging.ts";
+import { throwIfAborted } from "../../stream/signal.ts";
+import { StagedLayer } from "../../worker/staged_layer.ts";
+import { locationsOf } from "../chains.ts";
+import { namingRoot, type StoreContext } from "../context.ts";
+import type { Differ, DifferOptions, DifferOutput, ReusableLayer } from "./differ.ts";
+import { givenIn, StagedLayerDiff } from "./staged_layer_diff.ts";
+
+/** How a diff is staged. */
+export interface StageDiffOptions {
+  /** Aborting leaves nothing behind; the differ has stopped then. */
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Has a differ fill a new staging directory.
+ * @throws {StrataError} `INVALID_ARGUMENT` for whiteouts that are no paths, `NO_SPACE`, `LOCKED`, `ABORTED`
+ * @throws whatever the differ throws
+ */
+export async function stageDiff(
+  context: StoreContext,
+  differ: Differ,
+  options: StageDiffOptions = {},
+): Promise<StagedLayerDiff> {
+  context.dockerd.requireAbsent();
+  throwIfAborted(options.signal);
+  return await namingRoot(context, async () => {
+    const staging = context.staging.create("stage-diff");
+    try {
+      return await fill(context, differ, { ...options, staging });
+    } catch (error) {
+      await staging[Symbol.asyncDispose]();
+      throw error;
+    }
+  });
+}
+
+async function fill(
+  context: StoreContext,
+  differ: Differ,
+  { staging, signal }: StageDiffOptions & { readonly staging: Staging },
+): Promise<StagedLayerDiff> {
+  const { tarSplit, whiteouts = [], ...output } = await applyDiff(context, differ, { staging, signal });
+  if (tarSplit !== undefined) {
+    const options = signal === undefined ? {} : { signal };
+    await writeFileStream(givenIn(staging).tarSplitPath, tarSplit, options);
+  }
+  throwIfAborted(signal);
+  const archive = tarSplit === undefined ? "packed" : "given";
+  if (archive === "given" && whiteouts.length > 0) refuseWhiteouts("the tar-split has those of the layer");
+  return new StagedLayerDiff({ context, staging, output, archive, whiteouts: whiteouts.map(parseWhiteout) });
+}
+
+async function applyDiff(
+  context: StoreContext,
+  differ: Differ,
+  { staging, signal }: { readonly staging: Staging; readonly signal: AbortSignal | undefined },
+): Promise<DifferOutput> {
+  const { driver, settings: { limits } } = context;
+  const { ownership } = driver.capabilities;
+  const { idMappings } = driver.spec;
+  const given = StagedLayer.create(givenIn(staging).dir, layersDirOf(driver));
+  const workDir = `${given.dir}/work`;
+  ensureDir(workDir, 0o700);
+  const options: DifferOptions = {
+    workDir,
+    ownership,
+    limits,
+    driver: driver.spec,
+    layers: () => reusableLayers(context),
+    ...(idMappings === undefined ? {} : { idMappings }),
+    ...(signal === undefined ? {} : { signal }),
+  };
+  using target = openOwnedTree(given.treeDir, ownership);
+  return await differ.applyDiff(target, options);
+}
+
+/** A layer whose chain is damaged has no files to give. */
+function reusableLayers(context: StoreContext): ReusableLayer[] {
+  const { layerDb } = context;
+  return [...layerDb.list().layers.keys()].flatMap((chainId) => {
+    try {
+      const [own, ...below] = locationsOf(context, chainId);
+      return own === undefined ? [] : [{ stack: [own, ...below], tarSplitPath: layerDb.tarSplitPath(chainId) }];
+    } catch {
+      return [];
+    }
+  });
+}
+
+function parseWhiteout(name: NonNullable<DifferOutput["whiteouts"]>[number]): LayerPath {
+  const path = parseLayerPath(name);
+  if (path !== name || path === ROOT) refuseWhiteouts(`"${display(name)}" is no plain relative path`);
+  return path;
+}
+
+function refuseWhiteouts(why: string): never {
+  const message = `Cannot stage the layer with the differ's whiteouts: ${why}`;
+  throw new StrataError("INVALID_ARGUMENT", message, { argument: "whiteouts" });
+}
