@@ -37,6 +37,15 @@ export function mountAt(path: string): MountPoint | undefined {
   return readMountTable().findLast((mount) => mount.mountPoint === path);
 }
 
+/** The mount that holds what has this absolute path, which is without symlinks; `undefined` where the table has none. */
+export function mountHolding(path: string): MountPoint | undefined {
+  const holding = readMountTable().filter(({ mountPoint }) =>
+    mountPoint === "/" || path === mountPoint || path.startsWith(`${mountPoint}/`)
+  );
+  const deepest = Math.max(...holding.map(({ mountPoint }) => mountPoint.length));
+  return holding.findLast(({ mountPoint }) => mountPoint.length === deepest);
+}
+
 /** The mounts on this absolute path and below it, deepest last, so that they unmount in reverse order. */
 export function mountsBelow(path: string): MountPoint[] {
   const prefix = path === "/" ? "/" : `${path}/`;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { describe, it } from "node:test";
 import assert from "node:assert/strict";
-import { mountAt, mountsBelow, parseMountTable, readMountTable } from "../../src/host/mount_table.ts";
+import { mountAt, mountHolding, mountsBelow, parseMountTable, readMountTable } from "../../src/host/mount_table.ts";
 
 describe("parseMountTable()", () => {
   it("reads every field, with any number of optional ones", () => {
@@ -44,5 +44,8 @@ describe("the live mount table", () => {
     assert.ok(mountsBelow("/").some((m) => m.mountPoint === "/proc"));
     assert.ok(mountsBelow("/proc").every((m) => m.mountPoint === "/proc" || m.mountPoint.startsWith("/proc/")));
     assert.deepEqual(mountsBelow("/pro"), []);
+    assert.equal(mountHolding("/proc/self/status")?.mountPoint, "/proc");
+    assert.equal(mountHolding("/proc")?.fsType, "proc");
+    assert.notEqual(mountHolding("/processes")?.mountPoint, "/proc");
   });
 });

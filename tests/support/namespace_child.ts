@@ -5,6 +5,7 @@
  *
  * @module
  */
+import assert from "node:assert/strict";
 import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import process from "node:process";
 import { toText } from "../../src/core/bytes.ts";
@@ -24,6 +25,8 @@ export interface NamespaceReport {
   readonly marks: readonly string[];
   readonly superOptions: readonly string[];
   readonly names: readonly string[];
+  /** Of the base layer, mounted alone. */
+  readonly baseNames: readonly string[];
   readonly changes: readonly string[];
   readonly status: Readonly<Record<string, string>>;
 }
@@ -36,7 +39,7 @@ async function report(root: string): Promise<NamespaceReport> {
   const refusal = await probeOverlay(home);
   const driver = openDriver({ name: "overlay2", home, options: {} });
   const { mounts } = driver.capabilities;
-  const nothing = { marks: [], superOptions: [], names: [], changes: [] };
+  const nothing = { marks: [], superOptions: [], names: [], baseNames: [], changes: [] };
   const status = Object.fromEntries(driver.status());
   if (refusal !== undefined) return { refusal, mounts, ...nothing, status };
   const below = [dir("kept"), file("kept/old"), dir("emptied"), file("emptied/old"), file("gone")];
@@ -54,7 +57,10 @@ async function report(root: string): Promise<NamespaceReport> {
   ensureDir(`${path}/emptied`, 0o755);
   writeFileSync(`${path}/emptied/new`, "");
   await driver.put(id);
+  const base = await driver.get(stack[1]!.cacheId);
+  const baseNames = readdirSync(base).sort();
+  assert.throws(() => writeFileSync(`${base}/new`, ""), /EROFS/);
   const changes = changeLines(await driver.changes(id, topId(stack)));
   await driver.cleanup();
-  return { mounts, marks, superOptions, names, changes, status };
+  return { mounts, marks, superOptions, names, baseNames, changes, status };
 }

@@ -53,6 +53,30 @@ function sealing(change: (request: SealRequest) => SealRequest): (spec: DriverSp
 /** The drivers. */
 export const brokenDrivers: readonly BrokenDriver[] = [
   {
+    fault: "removes what a layer of another store stands for",
+    foundBy: "outside: whatever is done, the other store stays as it is",
+    open: (spec) =>
+      new (class extends VfsDriver {
+        override async remove(id: CacheId): Promise<void> {
+          const outside = this.outsideLayers.standInOf(id);
+          await super.remove(id);
+          if (outside !== undefined) rmSync(outside, { recursive: true });
+        }
+      })(spec),
+  },
+  {
+    fault: "shows a layer of another store without those below",
+    foundBy: "outside: layers of another store show the same tree, mounted or not",
+    needs: "overlay",
+    open: (spec) => {
+      const driver = new OverlayDriver(spec);
+      const { outsideLayers } = driver;
+      const { createStandIn } = outsideLayers;
+      outsideLayers.createStandIn = (id, _, outside) => createStandIn.call(outsideLayers, id, undefined, outside);
+      return driver;
+    },
+  },
+  {
     fault: "loses attributes",
     foundBy: "user attributes are kept, binary values too",
     open: spoiling((tree, path) => {

@@ -5,9 +5,12 @@
  *
  * @module
  */
+import { resolve } from "node:path";
 import { StrataError } from "../../core/errors.ts";
 import { findProgram, runCommand } from "../../host/command.ts";
-import { mountAt, type MountPoint, mountsBelow } from "../../host/mount_table.ts";
+import { realPath } from "../../host/files.ts";
+import { mountAt, mountHolding, type MountPoint, mountsBelow } from "../../host/mount_table.ts";
+import { inUserNamespace } from "../../host/namespaces/user_namespace.ts";
 
 /** One mount. Paths are relative to `cwd` and do not begin with a dash. */
 export interface MountRequest {
@@ -26,6 +29,8 @@ const CLASSIC_MOUNT = { LIBMOUNT_FORCE_MOUNT2: "always" };
 const STACKED_MAX = 16;
 /** Whoever mounted by FUSE without being root may unmount by these only, which are setuid root. */
 const FUSE_WAYS = [["fusermount3", "-u"], ["fusermount", "-u"]] as const;
+/** Flags that mount(8) would clear; those about times of access stay as they are. */
+const LOCKED = new Set(["nosuid", "nodev", "noexec"]);
 /** The second is for what is busy. */
 const UNMOUNT_WAYS = [["umount"], ["umount", "-l"]] as const;
 
@@ -34,8 +39,10 @@ const UNMOUNT_WAYS = [["umount"], ["umount", "-l"]] as const;
  * @throws {StrataError} `NOT_PERMITTED` without the right to mount, `IO` for every other refusal
  */
 export async function mount(request: MountRequest): Promise<void> {
-  const kind = request.type === "bind" ? ["--bind"] : ["-t", request.type];
-  const args = ["-i", ...kind, "-o", request.options, "--", request.source, request.target];
+  const isBind = request.type === "bind";
+  const kind = isBind ? ["--bind"] : ["-t", request.type];
+  const options = isBind ? [...lockedFlags(request), request.options].join() : request.options;
+  const args = ["-i", ...kind, "-o", options, "--", request.source, request.target];
   const { code, stderr } = await runCommand("mount", args, {
     cwd: request.cwd,
     env: CLASSIC_MOUNT,
@@ -43,6 +50,8 @@ export async function mount(request: MountRequest): Promise<void> {
   });
   if (code === 0) return;
   const path = `${request.cwd}/${request.target}`;
+  // mount(8) binds first and makes it read-only then: what is between the two must not stay.
+  if (isBind) await unmount(path);
   const message = `Cannot mount "${path}": ${firstLine(stderr)}; the kernel's log may say more`;
   if (/permission denied|must be superuser/i.test(stderr)) throw new StrataError("NOT_PERMITTED", message, { path });
   throw new StrataError("IO", message, { syscall: "mount", path });
@@ -72,6 +81,16 @@ export async function unmountBelow(path: string): Promise<readonly string[]> {
   const places = mountsBelow(path).reverse().map(({ mountPoint }) => mountPoint);
   for (const place of places) await unmount(place);
   return places;
+}
+
+/**
+ * What a bind mount in a user namespace must have of the mount that it is taken from: there the kernel refuses to give up
+ * flags that were set outside. mount_namespaces(7), "Restrictions on mount namespaces".
+ */
+function lockedFlags({ cwd, source }: MountRequest): readonly string[] {
+  if (!inUserNamespace()) return [];
+  const flags = mountHolding(realPath(resolve(cwd, source)))?.options ?? [];
+  return flags.filter((flag) => LOCKED.has(flag));
 }
 
 /** Tries one way after the other; gives what the last of them says when none succeeds. */
