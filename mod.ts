@@ -79,7 +79,7 @@ export { parseDriverOptions, registerDriver } from "./src/driver/registry.ts";
 export type { DriverFactory, DriverRefusal, RegisterDriverOptions } from "./src/driver/registry.ts";
 export { copyDirectory, diskUsageOf, makeLayerDirectory } from "./src/driver/parts/tree_tools.ts";
 export type { CopyDirectoryOptions } from "./src/driver/parts/tree_tools.ts";
-export type { DriverCapabilities, DriverSpec } from "./src/driver/interfaces/driver_spec.ts";
+export type { DriverCapabilities, DriverSpec, OutsideHome } from "./src/driver/interfaces/driver_spec.ts";
 export type { Durability } from "./src/host/durable.ts";
 export { runInUserNamespace } from "./src/host/namespaces/enter_user_namespace.ts";
 export type { EnterOptions } from "./src/host/namespaces/enter_user_namespace.ts";

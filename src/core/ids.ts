@@ -19,6 +19,8 @@ export type RecordId = Brand<"RecordId">;
 /** The second form is BuildKit's: dockerd keeps its ids as cache ids of the layers that it builds. */
 const CACHE_ID = /^(?:[0-9a-f]{64}|[0-9a-z]{25})(-init)?$/;
 const RECORD_ID = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/;
+/** What containers/storage and this package's reading of it keep beside layers, in the places where layers' ids are names. */
+const TAKEN_OUTSIDE: ReadonlySet<string> = new Set(["l", "staging", "tempdirs", "tmp", "dir", "backingFsBlockDev"]);
 /** Docker refuses ids whose first 12 digits could be read as a number, since they serve as host names. */
 const LOOKS_NUMERIC = /^[0-9]{12}/;
 
@@ -67,4 +69,23 @@ export function parseRecordId(text: string): RecordId {
     );
   }
   return text as RecordId;
+}
+
+/** A layer's id in a store of containers/storage: it names the record and the directory. */
+export interface OutsideId {
+  readonly recordId: RecordId;
+  readonly cacheId: CacheId;
+}
+
+/**
+ * The text as the id of a layer in a store of containers/storage, which takes any text: only what is one component of a
+ * path, and no other thing's name there, is ever used as a path.
+ * @throws {SyntaxError} for anything else
+ */
+export function parseOutsideId(text: string): OutsideId {
+  const recordId = parseRecordId(text);
+  if (!TAKEN_OUTSIDE.has(text) && !/\.(?:json|lock|gz)$/.test(text)) {
+    return { recordId, cacheId: text as string as CacheId };
+  }
+  throw new SyntaxError(`Cannot use id "${text}": other things than layers have this name`);
 }

@@ -10,6 +10,7 @@
 import { type DriverLack, StrataError } from "../core/errors.ts";
 import type { IdMappings } from "../core/id_map.ts";
 import { listNames, pathExists } from "../host/files.ts";
+import { openOutside } from "./containers_storage/open_outside.ts";
 import type { Driver } from "./driver.ts";
 import type { DriverSpec } from "./interfaces/driver_spec.ts";
 import { OVERLAY_FACTORY } from "./overlay/overlay_driver.ts";
@@ -125,6 +126,7 @@ export function registerDriver(name: string, factory: DriverFactory, { module }:
  * @throws {StrataError} `NOT_SUPPORTED` for an unknown driver, `INVALID_ARGUMENT` for options it does not have
  */
 export function openDriver(spec: DriverSpec): Driver {
+  if (spec.outside !== undefined) return openOutside(spec);
   return factoryOf(spec.name).open(spec);
 }
 
@@ -135,7 +137,7 @@ export function openDriver(spec: DriverSpec): Driver {
  */
 export async function loadDriver(spec: DriverSpec): Promise<Driver> {
   const { name, module } = spec;
-  if (!factories.has(name)) {
+  if (spec.outside === undefined && !factories.has(name)) {
     if (module === undefined) throw notSupported(name, UNKNOWN_IN_THREADS);
     const factory = await importedFrom(module, name);
     // Another job of this thread may have been faster.

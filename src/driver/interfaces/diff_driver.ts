@@ -61,9 +61,14 @@ export interface DiffGetter extends Disposable {
   /**
    * A regular file's content, by the name that the layer's tar has for it. A name that leads through a symlink of a
    * layer below is looked up in the merged tree.
-   * @throws {OsError} `ENOENT` when there is none
+   * @throws {OsError} `ENOENT` when there is none, or a {@link StrataError} `NOT_FOUND`
    */
   openRead(path: LayerPath): OpenFile;
+  /**
+   * A path that the layer's own tree has and none of its archive's members made; `undefined` when there is none. Absent for
+   * layers that only this package fills.
+   */
+  findStray?(members: ReadonlySet<LayerPath>): LayerPath | undefined;
 }
 
 /** Gives the contents that a tar-split refers to. */

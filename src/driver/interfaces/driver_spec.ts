@@ -20,8 +20,18 @@ export interface DriverSpec {
    * of the archives' own. A home belongs to one map. Absent: the archives' ids are kept.
    */
   readonly idMappings?: IdMappings;
+  /** What a home of another tool's driver is that is only read. Absent: the home is this package's or Docker's. */
+  readonly outside?: OutsideHome;
   /** URL of the module that a thread registers it from; absent for the drivers of this package. */
   readonly module?: string;
+}
+
+/** What the records of another tool, containers/storage, say of the layers in a driver's home. */
+export interface OutsideHome {
+  /** Homes of the same driver in which stacks may go on, absolute. */
+  readonly furtherHomes: readonly string[];
+  /** By layer, the maps under which it is kept; those without an entry are kept under their archives' ids. */
+  readonly idMappings: Readonly<Record<string, IdMappings>>;
 }
 
 /** What this driver can do on this kernel and file system. */

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Homes of the overlay driver of containers/storage, read in place (`overlay_homes.ts`).
+ *
+ * @module
+ */
+import { StrataError } from "../../core/errors.ts";
+import type { Timespec } from "../../core/file_stat.ts";
+import type { CacheId } from "../../core/ids.ts";
+import type { LayerPath } from "../../core/layer_path.ts";
+import { directoryExists } from "../../host/files.ts";
+import type { OpenFile } from "../../host/open_file.ts";
+import type { RootedDir } from "../../host/rooted_dir.ts";
+import type { Change } from "../../changeset/change.ts";
+import { compareTrees, compareUpper } from "../../changeset/compare.ts";
+import type { LayerDir } from "../../changeset/mapped_dir.ts";
+import { StackedView, type WhiteoutDialect } from "../../changeset/stacked_view.ts";
+import type { TreeView } from "../../changeset/tree_view.ts";
+import type { DiffGetter } from "../interfaces/diff_driver.ts";
+import type { DriverSpec, OutsideHome } from "../interfaces/driver_spec.ts";
+import type { LayerLocation } from "../interfaces/layer_sealer.ts";
+import type { OutsideTree } from "../interfaces/outside_layers.ts";
+import type { DiskUsage, FoundLayer, LayerTree } from "../interfaces/proto_driver.ts";
+import { OverlayFiles } from "../overlay/diff_files.ts";
+import { ProgramDir } from "../overlay/program_dir.ts";
+import { overlayDialect } from "../overlay/whiteouts.ts";
+import { directoryUsage } from "../parts/directory_size.ts";
+import { attempt, requireLayer } from "../parts/requests.ts";
+import { findOutsideLayers, shownUnmapped } from "./outside_homes.ts";
+import { OverlayHomes } from "./overlay_homes.ts";
+import { ReadOnlyDriver } from "./read_only_driver.ts";
+import { findStray } from "./stray_paths.ts";
+
+/** Before every change, so that contents decide. Files of a shared layer are the same inode, and are not read. */
+const BEGINNING: Timespec = { sec: 0, nsec: 0 };
+
+/** Reads layers that lie upon each other. */
+export class OverlayReader extends ReadOnlyDriver {
+  readonly #homes: OverlayHomes;
+  readonly #dialect: WhiteoutDialect;
+
+  constructor(spec: DriverSpec, outside?: () => OutsideHome) {
+    super(spec, outside);
+    this.#homes = new OverlayHomes([spec.home, ...spec.outside?.furtherHomes ?? []]);
+    this.#dialect = overlayDialect(this.#homes.marks);
+  }
+
+  locate(id: CacheId): LayerLocation {
+    return this.#homes.locate(id);
+  }
+
+  exists(id: CacheId): boolean {
+    return directoryExists(this.locate(id).dir);
+  }
+
+  parentsOf(id: CacheId): readonly LayerLocation[] {
+    return this.#homes.parentsOf(id);
+  }
+
+  list(): readonly FoundLayer[] {
+    return attempt("list the layers' directories", () => findOutsideLayers(this.spec.home));
+  }
+
+  view(stack: readonly LayerLocation[]): TreeView {
+    const layers: LayerDir[] = [];
+    try {
+      for (const location of stack) layers.push(...this.#open(location));
+      return new StackedView(layers, this.#dialect);
+    } catch (error) {
+      for (const layer of layers) layer[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  /** What the layer does not hold itself is looked up where its own directory says, which its record may not know. */
+  diffGetter([own]: readonly [LayerLocation, ...LayerLocation[]]): DiffGetter {
+    const [top, ...rotated] = this.#homes.treesOf(own);
+    const whole = (): TreeView => this.view(this.#stackOf(own.cacheId));
+    const tree = this.#openTree(own, top);
+    const dialect = this.#dialect;
+    const isCopied = rotated.length > 0 || this.spec.outside?.idMappings[own.cacheId] !== undefined;
+    return new LayerFiles(tree, {
+      whole,
+      findStray(members) {
+        // Changing owners copies the files of the layers below into the layer.
+        using below = isCopied ? whole() : undefined;
+        return findStray({
+          tree,
+          members,
+          isWhiteout: (stat) => dialect.isWhiteout(stat),
+          isKnown: (path) => below?.stat(path) !== undefined,
+        });
+      },
+    });
+  }
+
+  /** Of layers upon each other, the upper directory alone is walked. */
+  changes(id: CacheId, parent: CacheId | undefined): Change[] {
+    const stack = this.#stackOf(id);
+    using now = this.view(stack);
+    if (parent === undefined) return compareTrees({ now, before: undefined });
+    using before = this.view(this.#stackOf(parent));
+    const [top, ...rotated] = this.#homes.treesOf(stack[0]);
+    if (stack[1]?.cacheId !== parent || rotated.length > 0) {
+      return compareTrees({ now, before, unchangedBefore: BEGINNING });
+    }
+    using upper = this.#openTree(stack[0], top);
+    const copies = upper instanceof ProgramDir ? { isCopy: (path: LayerPath) => upper.isCopy(path) } : {};
+    return compareUpper({ upper, dialect: this.#dialect, now, before, ...copies });
+  }
+
+  readWriteDiskUsage(id: CacheId): DiskUsage {
+    const location = this.locate(id);
+    const usages = this.#homes.treesOf(location).map((path) => {
+      using tree = this.#openTree(location, path);
+      return attempt(`measure layer ${id}`, () => directoryUsage(tree));
+    });
+    return {
+      bytes: usages.reduce((sum, { bytes }) => sum + bytes, 0),
+      inodes: usages.reduce((sum, { inodes }) => sum + inodes, 0),
+    };
+  }
+
+  metadata(id: CacheId): Readonly<Record<string, string>> {
+    const [location, ...parents] = this.#stackOf(id);
+    const [upper, ...rotated] = this.#homes.treesOf(location);
+    const lowers = [...rotated, ...parents.flatMap((parent) => this.#homes.treesOf(parent))];
+    return {
+      ...(lowers.length > 0 ? { LowerDir: lowers.join(":") } : {}),
+      MergedDir: `${location.dir}/merged`,
+      UpperDir: upper,
+      WorkDir: `${location.dir}/work`,
+    };
+  }
+
+  treeOf(id: CacheId): LayerTree {
+    return { path: `${this.locate(id).dir}/merged`, kind: "mount" };
+  }
+
+  /** @throws {StrataError} also `NOT_SUPPORTED` for a layer that is kept in several directories */
+  protected asOutside(id: CacheId): OutsideTree {
+    const [dir, ...rotated] = this.#homes.treesOf(this.locate(id));
+    if (rotated.length > 0) throw rotatedLayer(id);
+    return { dir, idMappings: this.idMappingsOf(id), form: this.#homes.formOf(dir) };
+  }
+
+  #stackOf(id: CacheId): readonly [LayerLocation, ...LayerLocation[]] {
+    return [requireLayer(this.locate(id)), ...this.parentsOf(id)];
+  }
+
+  /** A layer's own files under the ids of its archive, topmost first. */
+  #open(location: LayerLocation): LayerDir[] {
+    return this.#homes.treesOf(location).map((path) =>
+      shownUnmapped(
+        this.#openTree(location, path),
+        this.idMappingsOf(location.cacheId),
+        (stat) => this.#dialect.isWhiteout(stat),
+      )
+    );
+  }
+
+  #openTree({ cacheId }: LayerLocation, path: string): RootedDir {
+    return attempt(`read layer ${cacheId}`, () => this.#homes.openTree(path));
+  }
+}
+
+/** How a layer's files are looked at beside opening them. */
+interface LayerFilesOptions extends Required<Pick<DiffGetter, "findStray">> {
+  /** The layer and all below it. */
+  readonly whole: () => TreeView;
+}
+
+/** The files that one layer brought. */
+class LayerFiles implements DiffGetter {
+  readonly findStray: NonNullable<DiffGetter["findStray"]>;
+  readonly #files: OverlayFiles;
+
+  constructor(tree: RootedDir, { whole, findStray }: LayerFilesOptions) {
+    this.#files = new OverlayFiles(tree, whole);
+    this.findStray = findStray;
+  }
+
+  openRead(path: LayerPath): OpenFile {
+    return this.#files.openRead(path);
+  }
+
+  [Symbol.dispose](): void {
+    this.#files[Symbol.dispose]();
+  }
+}
+
+function rotatedLayer(id: CacheId): StrataError<"NOT_SUPPORTED"> {
+  return new StrataError(
+    "NOT_SUPPORTED",
+    `Cannot use layer ${id} in another home: containers/storage keeps its files in several directories, since their owners ` +
+      "were changed; copy the layer",
+    { feature: "layers in several directories" },
+  );
+}

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * A root of containers/storage that its own command line fills.
+ *
+ * @module
+ */
+import { spawnSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { type ContainersDriver, ContainersLayout } from "../../src/metadata/containers_storage/layout.ts";
+
+/** A record as that tool shows it. */
+export interface ToolRecord {
+  readonly id: string;
+  readonly names?: readonly string[];
+  readonly parent?: string;
+  readonly metadata?: string;
+  readonly created: string;
+  readonly "diff-digest"?: string;
+  readonly "diff-size"?: number;
+  readonly "compressed-diff-digest"?: string;
+  readonly "compressed-size"?: number;
+  readonly uidmap?: readonly unknown[];
+  readonly "big-data-names"?: readonly string[];
+}
+
+/** The tool and its root. Dispose of it: the tool leaves its driver's home mounted on itself. */
+export class ContainersTool implements Disposable {
+  readonly root: string;
+  readonly layout: ContainersLayout;
+  readonly #scratch: string;
+  readonly #options: readonly string[];
+  readonly #config: string;
+  #files = 0;
+
+  /** @param options further global options */
+  constructor(scratch: string, driver: ContainersDriver, options: readonly string[] = []) {
+    this.#scratch = scratch;
+    this.#config = `${scratch}/storage.conf`;
+    const config = `[storage]\ndriver = "${driver}"\ngraphroot = "${scratch}/graph"\nrunroot = "${scratch}/run"\n`;
+    writeFileSync(this.#config, config);
+    this.root = `${scratch}/graph`;
+    this.layout = new ContainersLayout(this.root, driver);
+    const places = ["--graph", this.root, "--run", `${scratch}/run`, "--storage-driver", driver];
+    this.#options = [...places, ...options.flatMap((option) => ["--storage-opt", option])];
+  }
+
+  /** How other tools name the root. */
+  get transport(): string {
+    return `containers-storage:[${this.layout.driver}@${this.root}+${this.#scratch}/run]`;
+  }
+
+  /** Without the machine's own configuration, whose options may be another driver's. */
+  get environment(): NodeJS.ProcessEnv {
+    return { ...process.env, CONTAINERS_STORAGE_CONF: this.#config };
+  }
+
+  /** What a command writes. */
+  run(...args: readonly string[]): Uint8Array {
+    const result = spawnSync("containers-storage", [...args.slice(0, 1), ...this.#options, ...args.slice(1)], {
+      maxBuffer: 1 << 30,
+      env: this.environment,
+    });
+    if (result.status !== 0) throw new Error(`containers-storage ${args.join(" ")}: ${result.stdout}${result.stderr}`);
+    return new Uint8Array(result.stdout);
+  }
+
+  /** What a command writes as JSON. */
+  json(...args: readonly string[]): unknown {
+    const text = new TextDecoder().decode(this.run(...args));
+    return JSON.parse(text);
+  }
+
+  /** Makes a layer of a tar. */
+  importLayer(id: string, tar: Uint8Array, ...more: readonly string[]): void {
+    this.run("import-layer", "-i", id, "-f", this.file(tar), ...more);
+  }
+
+  /** A file with this content. */
+  file(content: Uint8Array | string): string {
+    const path = `${this.#scratch}/file-${++this.#files}`;
+    writeFileSync(path, content);
+    return path;
+  }
+
+  [Symbol.dispose](): void {
+    spawnSync("umount", ["-l", this.layout.home]);
+  }
+}
