@@ -8,7 +8,7 @@ import { pathExists } from "../../host/files.ts";
 import type { Debris } from "../interfaces/layer_upkeep.ts";
 import { findUnpackedDiffs } from "../naive/apply_diff.ts";
 import { findLayers } from "../parts/layer_directory.ts";
-import { NOTES } from "./trees.ts";
+import { NOTES } from "./home.ts";
 
 /** Notes about layers that are gone, and diffs that a killed process was taking in. */
 export function findDebris(home: string): Debris[] {

@@ -11,12 +11,11 @@ import { StrataError } from "../../core/errors.ts";
 import { IDENTITY, type IdMappings } from "../../core/id_map.ts";
 import type { CacheId } from "../../core/ids.ts";
 import { directoryExists, makeSymlink, pathExists, readSymlink, statPath } from "../../host/files.ts";
-import type { LayerLocation } from "../interfaces/layer_sealer.ts";
 import type { LayerFault } from "../interfaces/layer_upkeep.ts";
 import type { OutsideLayers, OutsideTree } from "../interfaces/outside_layers.ts";
-import type { LayerIds } from "../parts/layer_ids.ts";
 import { refuseOutside, requireOutside, requirePresent } from "../parts/outside_tree.ts";
 import { attempt, requireAbsent, requireLayer } from "../parts/requests.ts";
+import type { VfsHome } from "./home.ts";
 
 /** The directory outside that the entry at a path stands for; `undefined` for a tree, and for nothing. */
 export function outsideOf(path: string): string | undefined {
@@ -42,34 +41,24 @@ export function treeFaults(path: string): readonly LayerFault[] {
   return [{ path: outside, problem: "cannot be reached: the layer's files lie there, in another store", mending }];
 }
 
-/** What stand-ins take of their home. */
-export interface StandInsOptions {
-  /** The home's path. */
-  readonly home: string;
-  readonly ids: LayerIds;
-  readonly locate: (id: CacheId) => LayerLocation;
-  /** Makes the home's directories. */
-  readonly prepare: () => void;
-}
-
 /** The stand-ins of one home. */
 export class StandIns implements OutsideLayers {
-  readonly #home: StandInsOptions;
+  readonly #home: VfsHome;
 
-  constructor(home: StandInsOptions) {
+  constructor(home: VfsHome) {
     this.#home = home;
   }
 
   /** A layer is its whole tree, so its parent does not matter, but it must be there. */
   createStandIn(id: CacheId, parent: CacheId | undefined, outside: OutsideTree): void {
-    const { home, ids, locate, prepare } = this.#home;
-    const location = locate(id);
+    const { path, ids } = this.#home;
+    const location = this.#home.locate(id);
     requireAbsent(location);
-    if (parent !== undefined) requireLayer(locate(parent));
-    requireOutside(outside.dir, { home });
+    if (parent !== undefined) requireLayer(this.#home.locate(parent));
+    requireOutside(outside.dir, { home: path });
     refuseForm(outside);
     attempt(`create layer ${id}`, () => {
-      prepare();
+      this.#home.prepare();
       try {
         ids.note(location, { mappings: outside.idMappings ?? IDENTITY, lowers: "mapped" });
         makeSymlink(location.dir, outside.dir);

@@ -17,9 +17,8 @@ import type { CacheId } from "../../core/ids.ts";
 import type { IdMappings } from "../../core/id_map.ts";
 import type { Timespec } from "../../core/file_stat.ts";
 import { syncDir } from "../../host/durable.ts";
-import { ensureDir, exchangePaths, pathExists, realPath, removeTreeAt, renamePath } from "../../host/files.ts";
+import { exchangePaths, pathExists, removeTreeAt, renamePath } from "../../host/files.ts";
 import { fileSystemOf } from "../../host/fs_info.ts";
-import type { ProjectLimits } from "../../host/quota/quota_structs.ts";
 import type { RootedDir } from "../../host/rooted_dir.ts";
 import type { Change } from "../../changeset/change.ts";
 import { compareTrees } from "../../changeset/compare.ts";
@@ -30,7 +29,7 @@ import { directoryUsage } from "../parts/directory_size.ts";
 import type { Driver } from "../driver.ts";
 import type { DriverCapabilities, DriverSpec } from "../interfaces/driver_spec.ts";
 import type { UpdateIdMapOptions } from "../interfaces/layer_id_maps.ts";
-import { LayerIds } from "../parts/layer_ids.ts";
+import type { LayerIds } from "../parts/layer_ids.ts";
 import type { LayerLocation, SealedLayer, SealRequest } from "../interfaces/layer_sealer.ts";
 import type { Debris, LayerFault } from "../interfaces/layer_upkeep.ts";
 import type {
@@ -45,15 +44,14 @@ import type {
 import { findLayers } from "../parts/layer_directory.ts";
 import { unmountBelow } from "../parts/mounting.ts";
 import { naiveDiffDriver } from "../naive/naive_diff.ts";
-import { ownershipHere } from "../parts/ownership.ts";
-import { LayerQuota, parseLimits, UNLIMITED } from "../parts/quota.ts";
+import { parseLimits, UNLIMITED } from "../parts/quota.ts";
 import { attempt, refuseStorageOptions, removeTree, requireAbsent, requireLayer, topOf } from "../parts/requests.ts";
 import { viewedDiff, viewedDiffSize } from "../parts/view_diff.ts";
 import { readBaseline, removeBaseline } from "./baseline.ts";
 import { findDebris } from "./debris.ts";
-import { parseVfsOptions } from "./options.ts";
-import { StandIns, treeAt, treeFaults } from "./stand_ins.ts";
-import { HOME_MODE, type NewTree, VfsTrees } from "./trees.ts";
+import { VfsHome } from "./home.ts";
+import { StandIns, treeFaults } from "./stand_ins.ts";
+import { type NewTree, VfsTrees } from "./trees.ts";
 
 /** Before every change, so that contents decide. */
 const BEGINNING: Timespec = { sec: 0, nsec: 0 };
@@ -71,51 +69,32 @@ export class VfsDriver implements Driver {
   readonly spec: DriverSpec;
   readonly capabilities: DriverCapabilities;
   readonly outsideLayers: StandIns;
-  readonly #home: string;
+  readonly #home: VfsHome;
   readonly #ids: LayerIds;
-  readonly #quota: LayerQuota;
   readonly #trees: VfsTrees;
-  readonly #limits: ProjectLimits;
 
   /**
    * Opens a home, making it when there is none.
    * @throws {StrataError} `INVALID_ARGUMENT` for options it does not have, `NOT_SUPPORTED` for limits that nothing keeps
    */
   constructor(spec: DriverSpec) {
-    const { chownErrors, limits = UNLIMITED } = parseVfsOptions(spec.options);
     this.spec = spec;
-    this.#home = attempt(`open the driver's home "${spec.home}"`, () => {
-      ensureDir(spec.home, HOME_MODE);
-      return realPath(spec.home);
-    });
-    this.#ids = new LayerIds(spec, {
-      noteOf: ({ cacheId }) => `${this.#home}/id-maps/${cacheId}`,
-      treeOf: ({ dir }) => treeAt(dir),
-    });
-    attempt(`open the driver's home "${spec.home}"`, () => this.#ids.admitAll(this.#home));
-    this.#quota = new LayerQuota({ home: this.#home, layers: `${this.#home}/dir` });
-    this.#limits = limits;
-    this.#quota.require(limits);
-    const ownership = ownershipHere(chownErrors);
-    this.#trees = new VfsTrees({ home: this.#home, ids: this.#ids, quota: this.#quota, ownership });
-    this.outsideLayers = new StandIns({
-      home: this.#home,
-      ids: this.#ids,
-      locate: (id) => this.locate(id),
-      prepare: () => this.#trees.prepare(),
-    });
+    this.#home = new VfsHome(spec);
+    this.#ids = this.#home.ids;
+    this.#trees = new VfsTrees(this.#home);
+    this.outsideLayers = new StandIns(this.#home);
     this.capabilities = {
       mounts: "yes",
       readOnlyMounts: "trusted",
       lowersMax: Infinity,
-      ownership,
-      reflink: SHARING.has(fileSystemOf(this.#home).name) ? "yes" : "no",
+      ownership: this.#home.ownership,
+      reflink: SHARING.has(fileSystemOf(this.#home.path).name) ? "yes" : "no",
       reproducesExactDiffs: "no",
     };
   }
 
   locate(id: CacheId): LayerLocation {
-    return { cacheId: id, dir: `${this.#home}/dir/${id}` };
+    return this.#home.locate(id);
   }
 
   exists(id: CacheId): boolean {
@@ -139,7 +118,7 @@ export class VfsDriver implements Driver {
     const target = this.locate(sealed.cacheId);
     requireAbsent(target);
     attempt(`publish layer ${sealed.cacheId}`, () => {
-      this.#trees.prepare();
+      this.#home.prepare();
       renamePath(sealed.dir, target.dir, { replace: "never" });
     });
   }
@@ -155,7 +134,7 @@ export class VfsDriver implements Driver {
   }
 
   syncHome(): void {
-    syncDir(`${this.#home}/dir`);
+    syncDir(`${this.#home.path}/dir`);
   }
 
   view(stack: readonly LayerLocation[]): TreeView {
@@ -185,7 +164,7 @@ export class VfsDriver implements Driver {
 
   /** The limits count the whole tree, the copied one included. */
   createReadWrite(id: CacheId, parent: CacheId | undefined, options: CreateOptions = {}): void {
-    const limits = parseLimits(options.storageOptions ?? {}, this.#limits);
+    const limits = parseLimits(options.storageOptions ?? {}, this.#home.limits);
     this.#make(id, parent, { ...options, limits });
   }
 
@@ -208,7 +187,7 @@ export class VfsDriver implements Driver {
     using now = this.view([requireLayer(this.locate(id))]);
     if (parent === undefined) return compareTrees({ now, before: undefined });
     using before = this.view([requireLayer(this.locate(parent))]);
-    const baseline = readBaseline(this.#trees.baselineOf(id));
+    const baseline = readBaseline(this.#home.baselineOf(id));
     const unchangedBefore = baseline?.parent === parent ? baseline.copiedAt : BEGINNING;
     return compareTrees({ now, before, unchangedBefore });
   }
@@ -244,15 +223,15 @@ export class VfsDriver implements Driver {
   async remove(id: CacheId): Promise<void> {
     const { dir } = this.locate(id);
     await unmountBelow(dir);
-    this.#quota.free(dir);
-    attempt(`remove layer ${id}`, () => removeBaseline(this.#trees.baselineOf(id)));
+    this.#home.quota.free(dir);
+    attempt(`remove layer ${id}`, () => removeBaseline(this.#home.baselineOf(id)));
     await removeTree(`remove layer ${id}`, dir);
     // Not before: without its note, what is left of a tree would seem to belong to others.
     attempt(`remove layer ${id}`, () => this.#ids.forget(this.locate(id)));
   }
 
   list(): readonly FoundLayer[] {
-    return attempt("list the layers' directories", () => findLayers(`${this.#home}/dir`));
+    return attempt("list the layers' directories", () => findLayers(`${this.#home.path}/dir`));
   }
 
   /** None: a layer is its whole tree. */
@@ -266,7 +245,7 @@ export class VfsDriver implements Driver {
   }
 
   debris(): readonly Debris[] {
-    return attempt("list what belongs to no layer", () => findDebris(this.#home));
+    return attempt("list what belongs to no layer", () => findDebris(this.#home.path));
   }
 
   removeDebris({ path }: Debris): Promise<void> {
@@ -297,12 +276,12 @@ export class VfsDriver implements Driver {
   }
 
   status(): readonly StatusRow[] {
-    return [["Backing Filesystem", fileSystemOf(this.#home).name]];
+    return [["Backing Filesystem", fileSystemOf(this.#home.path).name]];
   }
 
   /** Unmounts what others mounted inside the layers; the driver itself mounts nothing. */
   async cleanup(): Promise<void> {
-    await unmountBelow(this.#home);
+    await unmountBelow(this.#home.path);
   }
 
   #make(id: CacheId, parent: CacheId | undefined, options: NewTree): void {
