@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { resolve } from "node:path";
 import type { LayerStore, OpenOptions } from "../../mod.ts";
 import type { Globals } from "./globals.ts";
 import type { Input } from "./input.ts";
@@ -42,18 +43,10 @@ export class Invocation {
 
   /**
    * The store that the global options name. To be disposed of, or its threads go on.
-   * @throws {StrataError} as `LayerStore.open`; `NOT_SUPPORTED` for further read-only stores
+   * @throws {StrataError} as `LayerStore.open`
    */
   async openStore(): Promise<LayerStore> {
-    const { LayerStore, StrataError } = await loadStrata();
-    const [readOnlyRoot] = this.globals.readOnlyRoots;
-    if (readOnlyRoot !== undefined) {
-      throw new StrataError(
-        "NOT_SUPPORTED",
-        `Cannot read from "${readOnlyRoot}": further stores are not supported by this version; leave --read-only-root out`,
-        { feature: "--read-only-root" },
-      );
-    }
+    const { LayerStore } = await loadStrata();
     return await LayerStore.open(openOptions(this.globals));
   }
 
@@ -63,13 +56,14 @@ export class Invocation {
   }
 }
 
-function openOptions({ root, runRoot, driver, driverOptions, lockTimeoutMs }: Globals): OpenOptions {
+function openOptions({ root, runRoot, driver, driverOptions, readOnlyRoots, lockTimeoutMs }: Globals): OpenOptions {
   return {
     ...(root === undefined ? {} : { root }),
     ...(runRoot === undefined ? {} : { runRoot }),
     ...(driver === undefined ? {} : { driver }),
     ...(lockTimeoutMs === undefined ? {} : { lockTimeoutMs }),
     driverOptions,
+    readOnlyRoots: readOnlyRoots.map((path) => resolve(path)),
     // Nothing else is to be done meanwhile.
     pace: "full",
   };

@@ -53,6 +53,8 @@ export interface LayerRecord extends LayerExtras {
 export interface LayerExtras {
   /** ISO 8601, UTC. */
   readonly created?: string;
+  /** The root in which its files lie, for a layer that only stands for one there. */
+  readonly outside?: string;
   /** The blob it came from. */
   readonly blob?: BlobInfo;
   /**
@@ -89,6 +91,7 @@ const droppedSchema = v.object({ entry: v.string(), attribute: v.string(), reaso
 const extrasSchema = v.object({
   schema: v.literal(1),
   created: v.exactOptional(timeSchema),
+  outside: v.exactOptional(v.string()),
   blob: v.exactOptional(blobInfoSchema),
   archiveBytes: v.exactOptional(countSchema),
   entryCount: v.exactOptional(countSchema),
@@ -175,8 +178,8 @@ function layerContext(chainId: ChainId): ReadContext {
 }
 
 function extrasDocument(extras: LayerExtras): object {
-  const { created, blob, archiveBytes, entryCount, uids, gids, droppedAttributes, dropped } = extras;
-  return { schema: 1, created, blob, archiveBytes, entryCount, uids, gids, droppedAttributes, dropped };
+  const { created, outside, blob, archiveBytes, entryCount, uids, gids, droppedAttributes, dropped } = extras;
+  return { schema: 1, created, outside, blob, archiveBytes, entryCount, uids, gids, droppedAttributes, dropped };
 }
 
 /** Docker trims what it writes without a newline, so that files made by hand work. */

@@ -22,6 +22,7 @@ import { namingRoot, type StoreContext, syncUnlessVolatile, underLock } from "./
 import { HeldLayers } from "./held_layers.ts";
 import { mountCount, type MountTarget } from "./mount.ts";
 import type { RWLayer } from "./rw_layer.ts";
+import { ensureHere } from "./roots/refer.ts";
 import { cacheIdOf } from "./target.ts";
 
 /** How a writable layer is made. */
@@ -98,7 +99,7 @@ async function create(
   using held = new HeldLayers(context);
   // Until the record is there, the directories are garbage for gc.
   using _claim = context.claims.tryTake(directoryClaim(record.mountId));
-  if (parent !== undefined) held.add(parent);
+  if (parent !== undefined) await ensureHere(context, parent, held);
   if (template?.kind === "layer") held.add(template.record.chainId);
   try {
     const below = parent === undefined ? undefined : usableParent(context, parent);

@@ -5,6 +5,7 @@
  * @module
  */
 import type { ChainId } from "../core/digest.ts";
+import type { CacheId } from "../core/ids.ts";
 import type { CatalogRecord } from "../metadata/catalog/catalog_record.ts";
 import type { LayerRecord } from "../metadata/layer_record.ts";
 import type { MountRecord } from "../metadata/mounts.ts";
@@ -12,7 +13,7 @@ import { chainSizeBytes } from "./chains.ts";
 import type { StoreContext } from "./context.ts";
 import { mountCount } from "./mount.ts";
 import { References } from "./references.ts";
-import type { Target } from "./target.ts";
+import type { LocatedTarget } from "./roots/locate.ts";
 
 /** What is known of a read-only or a writable layer. */
 export type Inspection =
@@ -24,6 +25,8 @@ export type Inspection =
     readonly records: readonly CatalogRecord[];
     readonly usedBy: readonly string[];
     readonly mountCount: number;
+    /** The root that it lies in, if that is only read. */
+    readonly root?: string;
     readonly driver: DriverFacts;
   }
   | {
@@ -31,6 +34,8 @@ export type Inspection =
     readonly mount: MountRecord;
     readonly parent: ChainId | undefined;
     readonly mountCount: number;
+    /** The root that it lies in, if that is only read. */
+    readonly root?: string;
     readonly driver: DriverFacts;
   };
 
@@ -43,7 +48,8 @@ export interface DriverFacts {
 }
 
 /** Gathers what is known. */
-export function inspect(context: StoreContext, target: Target): Inspection {
+export function inspect(context: StoreContext, { target, reading, root }: LocatedTarget): Inspection {
+  if (root !== undefined) return inspectElsewhere({ target, reading, root });
   const { driver, catalog } = context;
   if (target.kind === "writable") {
     const { mountId, parent } = target.record;
@@ -64,5 +70,26 @@ export function inspect(context: StoreContext, target: Target): Inspection {
     usedBy: new References(context).to(chainId),
     mountCount: mountCount(context, cacheId, "read-only"),
     driver: { name: driver.spec.name, data: driver.metadata(cacheId) },
+  };
+}
+
+/** In a root that is only read nothing is mounted by this store, and who else uses it is not known. */
+function inspectElsewhere({ target, reading, root }: Required<LocatedTarget>): Inspection {
+  const { driver, catalog } = reading;
+  const facts = (id: CacheId): DriverFacts => ({ name: driver.spec.name, data: driver.metadata(id) });
+  if (target.kind === "writable") {
+    const { mountId, parent } = target.record;
+    return { kind: "writable", mount: target.record, parent, mountCount: 0, root: root.path, driver: facts(mountId) };
+  }
+  const { chainId, cacheId } = target.record;
+  return {
+    kind: "layer",
+    layer: target.record,
+    chainSizeBytes: chainSizeBytes(reading, chainId),
+    records: catalog.referencesTo(chainId),
+    usedBy: [],
+    mountCount: 0,
+    root: root.path,
+    driver: facts(cacheId),
   };
 }

@@ -15,6 +15,7 @@ import type { LayerListing } from "../metadata/layerdb.ts";
 import { type MountListing, type MountRecord, parseMountName } from "../metadata/mounts.ts";
 import { applyDiff, type ApplyDiffOptions } from "./apply_diff.ts";
 import { Catalog } from "./catalog/catalog.ts";
+import { comparedTargets } from "./catalog/compare_record.ts";
 import { mountRef, unmountRef } from "./catalog/mount_record.ts";
 import { changes, type CompareOptions, diff, diffSize } from "./changes.ts";
 import { checksumForGraphId, type ChecksumForGraphIdOptions, type LayerChecksum } from "./checksum_for_graph_id.ts";
@@ -46,7 +47,8 @@ import { registerByGraphId, type RegisterByGraphIdOptions } from "./register_by_
 import { release } from "./release.ts";
 import { releaseRWLayer, type ReleaseRWLayerOptions } from "./release_rw_layer.ts";
 import type { RWLayer } from "./rw_layer.ts";
-import { cacheIdOf, resolveChain, resolveTarget, type Target } from "./target.ts";
+import { locate, readingOf } from "./roots/locate.ts";
+import { cacheIdOf, requireChain, resolveTarget, type Target } from "./target.ts";
 import { type Verification, verify, type VerifyOptions } from "./verify.ts";
 
 /**
@@ -147,7 +149,7 @@ export class LayerStore implements AsyncDisposable {
    * @throws {StrataError} `NOT_FOUND`; `AMBIGUOUS`; `NOT_SUPPORTED` when the driver does not tell
    */
   differTarget(ref: string): string {
-    return differTarget(this.#context, cacheIdOf(this.resolve(ref)));
+    return differTarget(this.#context, cacheIdOf(resolveTarget(this.#context, ref)));
   }
 
   /**
@@ -190,7 +192,7 @@ export class LayerStore implements AsyncDisposable {
    * @throws {StrataError} `NOT_FOUND`; on the stream, `CORRUPT`, `ABORTED`
    */
   export(chainId: ChainId, options: TarStreamOptions = {}): ReadableStream<Uint8Array> {
-    return exportLayer(this.#context, chainId, options);
+    return exportLayer(readingOf(this.#context, chainId), chainId, options);
   }
 
   /**
@@ -198,7 +200,7 @@ export class LayerStore implements AsyncDisposable {
    * @throws {StrataError} `ABORTED`
    */
   verify(chainId: ChainId, options: VerifyOptions = {}): Promise<Verification> {
-    return verify(this.#context, chainId, options);
+    return verify(readingOf(this.#context, chainId), chainId, options);
   }
 
   /**
@@ -248,7 +250,7 @@ export class LayerStore implements AsyncDisposable {
    * @throws {StrataError} `NOT_FOUND`; `AMBIGUOUS` with the candidates
    */
   resolve(ref: string): Target {
-    return resolveTarget(this.#context, ref);
+    return locate(this.#context, ref).target;
   }
 
   /**
@@ -256,12 +258,12 @@ export class LayerStore implements AsyncDisposable {
    * @throws {StrataError} as {@link LayerStore.resolve}; `INVALID_ARGUMENT` for a writable layer
    */
   resolveChain(ref: string): ChainId {
-    return resolveChain(this.#context, ref);
+    return requireChain(ref, locate(this.#context, ref).target);
   }
 
   /** Everything known of what a word means. */
   inspect(ref: string): Inspection {
-    return inspect(this.#context, resolveTarget(this.#context, ref));
+    return inspect(this.#context, locate(this.#context, ref));
   }
 
   /**
@@ -296,7 +298,8 @@ export class LayerStore implements AsyncDisposable {
    * @throws {StrataError} `NOT_FOUND`, `AMBIGUOUS`, `ABORTED`
    */
   async changes(ref: string, from?: string, options: CompareOptions = {}): Promise<Change[]> {
-    return await changes(this.#context, this.resolve(ref), { ...options, from: this.#reference(from) });
+    const { reading, target, reference } = comparedTargets(this.#context, ref, from);
+    return await changes(reading, target, { ...options, from: reference });
   }
 
   /**
@@ -304,7 +307,8 @@ export class LayerStore implements AsyncDisposable {
    * @throws {StrataError} `NOT_FOUND`, `AMBIGUOUS`, `ABORTED`
    */
   async diffSize(ref: string, from?: string, options: CompareOptions = {}): Promise<number> {
-    return await diffSize(this.#context, this.resolve(ref), { ...options, from: this.#reference(from) });
+    const { reading, target, reference } = comparedTargets(this.#context, ref, from);
+    return await diffSize(reading, target, { ...options, from: reference });
   }
 
   /**
@@ -312,7 +316,8 @@ export class LayerStore implements AsyncDisposable {
    * @throws {StrataError} `NOT_FOUND`, `AMBIGUOUS`; on the stream, `ABORTED`
    */
   diff(ref: string, from?: string, options: CompareOptions = {}): ReadableStream<Uint8Array> {
-    return diff(this.#context, this.resolve(ref), { ...options, from: this.#reference(from) });
+    const { reading, target, reference } = comparedTargets(this.#context, ref, from);
+    return diff(reading, target, { ...options, from: reference });
   }
 
   /**
@@ -382,9 +387,5 @@ export class LayerStore implements AsyncDisposable {
   /** As {@link LayerStore.close}. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
-  }
-
-  #reference(from: string | undefined): Target | undefined {
-    return from === undefined ? undefined : this.resolve(from);
   }
 }

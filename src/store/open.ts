@@ -28,6 +28,7 @@ import { WorkerPool } from "../worker/pool.ts";
 import type { StoreContext } from "./context.ts";
 import { Handles } from "./handles.ts";
 import { Layer } from "./layer.ts";
+import { openRoots } from "./roots/open_roots.ts";
 import { RWLayer } from "./rw_layer.ts";
 
 /** How a store is opened. */
@@ -45,6 +46,11 @@ export interface OpenOptions {
    * tell of the archives' own. A root belongs to one map, which is given each time. Absent: the archives' ids are kept.
    */
   readonly idMappings?: IdMappings;
+  /**
+   * Further stores whose layers may be used and are never changed, in the order of their lookup: roots of Strata, of Docker,
+   * or of containers/storage, as what lies in them tells.
+   */
+  readonly readOnlyRoots?: readonly string[];
   /** `full` (the default): what was registered survives a power loss. `none`: it may not. */
   readonly durability?: Durability;
   /** How long to wait for another process's lock. Milliseconds. Default 30,000. */
@@ -74,7 +80,7 @@ export function defaultRunRoot(environment: Readonly<Record<string, string | und
 /**
  * Opens a store.
  * @throws {StrataError} `NOT_SUPPORTED` when the driver cannot work there, `AMBIGUOUS` when the root holds several
- *   drivers' layers, `NOT_PERMITTED`
+ *   drivers' layers, `NOT_PERMITTED`; of a further root, `NOT_FOUND`, `INVALID_ARGUMENT`
  */
 export async function openContext(options: OpenOptions, environment = process.env): Promise<StoreContext> {
   const root = makeRoot(options.root ?? defaultRoot(environment));
@@ -89,6 +95,9 @@ export async function openContext(options: OpenOptions, environment = process.en
   const durability = options.durability ?? "full";
   const layout = new StoreLayout(root, spec.name);
   const holds = new Holds(layout, { mayWrite: () => dockerd.find() === undefined });
+  const pool = new WorkerPool({ pace: options.pace ?? "background" });
+  const paths = options.readOnlyRoots ?? [];
+  const readOnlyRoots = await openRoots({ paths, ownRoot: root, driver: spec.name, pool });
   const context: StoreContext = {
     layout,
     dockerd,
@@ -112,8 +121,8 @@ export async function openContext(options: OpenOptions, environment = process.en
       layer: (record) => new Layer(context, record),
       rwLayer: (record) => new RWLayer(context, record),
     }),
-    pool: new WorkerPool({ pace: options.pace ?? "background" }),
-    readOnlyRoots: [],
+    pool,
+    readOnlyRoots,
     settings: {
       durability,
       lockTimeoutMs: options.lockTimeoutMs ?? LOCK_TIMEOUT_MS,

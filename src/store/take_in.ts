@@ -27,6 +27,7 @@ import { HeldLayers } from "./held_layers.ts";
 import { type IncomingLayer, requireExpected } from "./incoming_layer.ts";
 import { publishLayers } from "./publish.ts";
 import type { ExistingLayers } from "./replacement.ts";
+import { ensureHere } from "./roots/refer.ts";
 import { type ArrivedLayer, sealInOrder } from "./seal_layers.ts";
 import { SealedInHome } from "./sealed_in_home.ts";
 
@@ -72,7 +73,7 @@ export async function takeIn<T>(
   using held = new HeldLayers(context);
   try {
     context.dockerd.requireAbsent();
-    if (request.parent !== undefined) held.add(request.parent);
+    if (request.parent !== undefined) await ensureHere(context, request.parent, held);
     const records = await namingRoot(context, () => takeInAll(context, request, held));
     await cancelUnread(request.layers, "the layer is here already");
     return await use(records);

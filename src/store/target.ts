@@ -50,11 +50,10 @@ export function targetOf({ layerDb, mounts }: ReadingContext, record: CatalogRec
 }
 
 /**
- * Resolves a word that must mean a layer, not a writable one.
- * @throws {StrataError} `INVALID_ARGUMENT` when it names a writable layer, and as {@link resolveTarget}
+ * The layer that a word means, which must not be a writable one.
+ * @throws {StrataError} `INVALID_ARGUMENT`
  */
-export function resolveChain(context: ReadingContext, ref: string): ChainId {
-  const target = resolveTarget(context, ref);
+export function requireChain(ref: string, target: MountTarget): ChainId {
   if (target.kind === "layer") return target.record.chainId;
   throw new StrataError(
     "INVALID_ARGUMENT",

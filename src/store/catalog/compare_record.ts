@@ -13,7 +13,9 @@ import type { StoreContext } from "../context.ts";
 import { exportLayer } from "../export.ts";
 import type { ReadingContext } from "../reading.ts";
 import { resolveTarget, type Target, targetOf } from "../target.ts";
-import { findRecord, type FoundRecord } from "./find_record.ts";
+import { locate } from "../roots/locate.ts";
+import type { ReadOnlyRoot } from "../roots/read_only_root.ts";
+import { findRecord } from "./find_record.ts";
 
 /** How a tar is made. */
 export interface DiffRecordOptions extends CompareOptions {
@@ -64,21 +66,31 @@ export function recordDiff(
   return compression === "none" ? tar : tar.pipeThrough(compressStream(compression, options));
 }
 
-interface Compared {
+/** What is compared, and what with. */
+export interface Compared {
   readonly reading: ReadingContext;
   readonly target: Target;
   readonly reference: Target | undefined;
 }
 
+/**
+ * What two words mean, where both lie.
+ * @throws {StrataError} `NOT_FOUND`, `AMBIGUOUS`, `CORRUPT`
+ */
+export function comparedTargets(context: StoreContext, ref: string, from: string | undefined): Compared {
+  const { target, reading, root } = locate(context, ref);
+  return { reading, target, reference: from === undefined ? undefined : referenceIn(reading, root, from) };
+}
+
 function compared(context: StoreContext, ref: string, from: string | undefined): Compared {
-  const found = findRecord(context, ref);
-  const reading = found.root?.reading ?? context;
-  const reference = from === undefined ? undefined : referenceIn(reading, found, from);
-  return { reading, target: targetOf(reading, found.record), reference };
+  const { record, root } = findRecord(context, ref);
+  const reading = root?.reading ?? context;
+  const reference = from === undefined ? undefined : referenceIn(reading, root, from);
+  return { reading, target: targetOf(reading, record), reference };
 }
 
 /** Two trees can only be compared by the driver that shows both. */
-function referenceIn(reading: ReadingContext, { root }: FoundRecord, from: string): Target {
+function referenceIn(reading: ReadingContext, root: ReadOnlyRoot | undefined, from: string): Target {
   try {
     return resolveTarget(reading, from);
   } catch (cause) {

@@ -21,10 +21,12 @@ import type { StoreContext } from "../context.ts";
 import { commit } from "../commit.ts";
 import { makeRWLayer, type MakeRWLayerOptions } from "../create_rw_layer.ts";
 import { EMPTY_LAYER } from "../empty_layer.ts";
+import { HeldLayers } from "../held_layers.ts";
 import type { Layer } from "../layer.ts";
 import { register, type RegisterOptions } from "../register.ts";
 import { release } from "../release.ts";
 import { releaseRWLayer } from "../release_rw_layer.ts";
+import { ensureHere } from "../roots/refer.ts";
 import { type Target, targetOf } from "../target.ts";
 import { setBigData } from "./big_data.ts";
 import { findRecord } from "./find_record.ts";
@@ -117,7 +119,7 @@ async function make(context: StoreContext, id: RecordId, options: PutLayerOption
 }
 
 async function makeSealed(context: StoreContext, id: RecordId, options: PutLayerOptions): Promise<Made> {
-  const below = await layerBelow(context, options);
+  const below = layerBelow(context, options);
   const { layer, blob, awaits, metadata } = await sealedLayer(context, below.chainId, options);
   try {
     const { idMappings } = below;
@@ -187,8 +189,8 @@ async function copyOf(
     const message = "Cannot make a layer from a template and from a diff: give one of the two";
     throw new StrataError("INVALID_ARGUMENT", message, { argument: "template" });
   }
-  const { record } = findRecord(context, ref);
-  const target = targetOf(context, record);
+  using held = new HeldLayers(context);
+  const { record, target } = await templateOf(context, ref, held);
   if (parent !== undefined && parent !== target.record.parent) {
     const message = `Cannot use this parent: the template "${ref}" lies on another one; leave it out`;
     throw new StrataError("INVALID_ARGUMENT", message, { argument: "parent" });
@@ -225,8 +227,9 @@ export async function makeView(
 
 async function makeWritable(context: StoreContext, id: RecordId, options: PutLayerOptions): Promise<Made> {
   const { template: templateRef, mountName, diff, mountLabel, storageOptions, signal } = options;
-  const template = templateRef === undefined ? undefined : templateOf(context, templateRef);
-  const below = await layerBelow(context, options);
+  using held = new HeldLayers(context);
+  const template = templateRef === undefined ? undefined : await templateOf(context, templateRef, held);
+  const below = layerBelow(context, options);
   const request: MakeRWLayerOptions = {
     record: id,
     ...(below.chainId === undefined ? {} : { parent: below.chainId }),
@@ -250,11 +253,15 @@ async function makeWritable(context: StoreContext, id: RecordId, options: PutLay
   };
 }
 
-function templateOf(
-  context: StoreContext,
-  ref: string,
-): { readonly record: CatalogRecord; readonly target: Target } {
+interface Template {
+  readonly record: CatalogRecord;
+  readonly target: Target;
+}
+
+/** The store must have what it copies, if only by a stand-in. */
+async function templateOf(context: StoreContext, ref: string, held: HeldLayers): Promise<Template> {
   const { record } = findRecord(context, ref);
+  if (record.target.kind === "layer") await ensureHere(context, record.target.chainId, held);
   return { record, target: targetOf(context, record) };
 }
 

@@ -9,9 +9,13 @@ import { type CatalogRecord, mountOf } from "../../metadata/catalog/catalog_reco
 import { parseMountName } from "../../metadata/mounts.ts";
 import type { StoreContext } from "../context.ts";
 import { type MountOptions, type MountTarget, mountTarget, type UnmountOptions, unmountTarget } from "../mount.ts";
-import { resolveTarget, type Target, targetOf } from "../target.ts";
+import { HeldLayers } from "../held_layers.ts";
+import { deleteUnneeded } from "../release.ts";
+import { locate, type LocatedTarget } from "../roots/locate.ts";
+import { ensureHere } from "../roots/refer.ts";
+import { targetOf } from "../target.ts";
 import { heldMounts, mountedId } from "./entry.ts";
-import { findRecord } from "./find_record.ts";
+import { findRecord, type FoundRecord } from "./find_record.ts";
 
 /**
  * Mounts a record's layer and gives the path of its tree: read-only, unless it is a writable one. Each call is to be matched
@@ -19,7 +23,7 @@ import { findRecord } from "./find_record.ts";
  * @throws {StrataError} `NOT_FOUND`, `NOT_PERMITTED`, `NOT_SUPPORTED`, `IN_USE`, `LOCKED`
  */
 export async function mountRecord(context: StoreContext, ref: string, options: MountOptions = {}): Promise<string> {
-  return await mountFor(context, findRecord(context, ref).record, options);
+  return await mountFor(context, findRecord(context, ref), options);
 }
 
 /**
@@ -27,12 +31,18 @@ export async function mountRecord(context: StoreContext, ref: string, options: M
  * @throws {StrataError} as {@link mountRecord}
  */
 export async function mountRef(context: StoreContext, ref: string, options: MountOptions = {}): Promise<string> {
-  const target = resolveTarget(context, ref);
-  const record = onlyRecord(context, target);
-  return record === undefined ? await mountTarget(context, target, options) : await mountFor(context, record, options);
+  const located = locate(context, ref);
+  const found = onlyRecord(located);
+  if (found !== undefined) return await mountFor(context, found, options);
+  using held = new HeldLayers(context);
+  if (located.target.kind === "layer") await ensureHere(context, located.target.record.chainId, held);
+  return await mountTarget(context, ownTarget(context, located.target), options);
 }
 
-async function mountFor(context: StoreContext, record: CatalogRecord, options: MountOptions): Promise<string> {
+/** A layer that lies in a root that is only read is mounted through a stand-in. */
+async function mountFor(context: StoreContext, { record, root }: FoundRecord, options: MountOptions): Promise<string> {
+  using held = new HeldLayers(context);
+  if (root !== undefined && record.target.kind === "layer") await ensureHere(context, record.target.chainId, held);
   return await mountTarget(context, shownBy(context, record), {
     ...record.mountLabel === undefined ? {} : { label: record.mountLabel },
     ...options,
@@ -53,8 +63,17 @@ export async function unmountRecord(context: StoreContext, ref: string, options:
       `Cannot unmount "${record.id}": this record has not mounted its layer; "strata mounts" lists what is`;
     throw new StrataError("NOT_FOUND", message, { kind: "mount", ref: record.id });
   }
-  await unmountTarget(context, shownBy(context, record), { ...options, holder: record.id });
+  await giveUp(context, shownBy(context, record), { ...options, holder: record.id });
   return mountedTimes(context, record);
+}
+
+/** What only stood for a layer elsewhere, so that it could be mounted, goes with the last mount. */
+async function giveUp(context: StoreContext, target: MountTarget, options: UnmountOptions): Promise<number> {
+  const left = await unmountTarget(context, target, options);
+  if (left === 0 && target.kind === "layer" && target.record.outside !== undefined) {
+    await deleteUnneeded(context, target.record.chainId);
+  }
+  return left;
 }
 
 /**
@@ -63,16 +82,27 @@ export async function unmountRecord(context: StoreContext, ref: string, options:
  * @throws {StrataError} `NOT_FOUND` when there is none; `IN_USE`, `LOCKED`
  */
 export async function unmountRef(context: StoreContext, ref: string, options: UnmountOptions = {}): Promise<number> {
-  const target = resolveTarget(context, ref);
-  const record = onlyRecord(context, target);
-  if (record === undefined) return await unmountTarget(context, target, options);
+  const located = locate(context, ref);
+  const record = onlyRecord(located)?.record;
+  if (record === undefined) return await giveUp(context, ownTarget(context, located.target), options);
   if (mountedTimes(context, record) > 0) return await unmountRecord(context, record.id, options);
-  return await unmountTarget(context, shownBy(context, record), { ...options, holder: record.id });
+  return await giveUp(context, shownBy(context, record), { ...options, holder: record.id });
 }
 
-function onlyRecord({ catalog }: StoreContext, { recordIds }: Target): CatalogRecord | undefined {
+function onlyRecord({ target: { recordIds }, reading: { catalog }, root }: LocatedTarget): FoundRecord | undefined {
   const [id, ...others] = recordIds;
-  return id === undefined || others.length > 0 || !catalog.has(id) ? undefined : catalog.get(id);
+  if (id === undefined || others.length > 0 || !catalog.has(id)) return undefined;
+  return { record: catalog.get(id), ...(root === undefined ? {} : { root }) };
+}
+
+/**
+ * A target of another root as the store itself has it.
+ * @throws {StrataError} `NOT_FOUND` when it has not
+ */
+function ownTarget({ layerDb, mounts }: StoreContext, target: MountTarget): MountTarget {
+  return target.kind === "layer"
+    ? { kind: "layer", record: layerDb.read(target.record.chainId) }
+    : { kind: "writable", record: mounts.read(target.record.name) };
 }
 
 /** How often a record has its layer mounted now, as counts and the kernel agree. */

@@ -10,7 +10,8 @@ import { IDENTITY, type IdMappings, sameIdMappings } from "../../core/id_map.ts"
 import type { RecordId } from "../../core/ids.ts";
 import type { CatalogRecord } from "../../metadata/catalog/catalog_record.ts";
 import type { StoreContext } from "../context.ts";
-import { resolveTarget, type Target } from "../target.ts";
+import type { ReadingContext } from "../reading.ts";
+import { locate } from "../roots/locate.ts";
 import type { CreateLayerOptions } from "./create_layer.ts";
 import { findRecord } from "./find_record.ts";
 
@@ -27,11 +28,11 @@ export interface LayerBelow {
  * What a layer to be made lies on.
  * @throws {StrataError} `NOT_FOUND`, `AMBIGUOUS`; `INVALID_ARGUMENT` for a writable layer
  */
-export async function layerBelow(
+export function layerBelow(
   context: StoreContext,
   { parent, template, idMappings }: Pick<CreateLayerOptions, "parent" | "template" | "idMappings">,
-): Promise<LayerBelow> {
-  const named = parent === undefined ? undefined : await resolveParent(context, parent);
+): LayerBelow {
+  const named = parent === undefined ? undefined : resolveParent(context, parent);
   const copied = template === undefined ? undefined : findRecord(context, template).record;
   const recordId = named?.record?.id ?? copied?.parent;
   const maps = ownMappings(context, idMappings, named?.record ?? copied);
@@ -48,8 +49,8 @@ interface Parent {
   readonly record?: CatalogRecord;
 }
 
-function resolveParent(context: StoreContext, ref: string): Promise<Parent> {
-  const target: Target = resolveTarget(context, ref);
+function resolveParent(context: StoreContext, ref: string): Parent {
+  const { target, reading } = locate(context, ref);
   if (target.kind === "writable") {
     throw new StrataError(
       "INVALID_ARGUMENT",
@@ -58,11 +59,11 @@ function resolveParent(context: StoreContext, ref: string): Promise<Parent> {
     );
   }
   const [id, ...others] = target.recordIds;
-  const record = id === undefined || others.length > 0 ? undefined : readable(context, id);
-  return Promise.resolve({ chainId: target.record.chainId, ...(record === undefined ? {} : { record }) });
+  const record = id === undefined || others.length > 0 ? undefined : readable(reading, id);
+  return { chainId: target.record.chainId, ...(record === undefined ? {} : { record }) };
 }
 
-function readable({ catalog }: StoreContext, id: RecordId): CatalogRecord | undefined {
+function readable({ catalog }: ReadingContext, id: RecordId): CatalogRecord | undefined {
   try {
     return catalog.get(id);
   } catch (error) {
