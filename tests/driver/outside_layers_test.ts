@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, readdirSync, rmSync, statSync, symlinkSync, unli
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
+import type { TreeView } from "../../src/changeset/tree_view.ts";
 import { type ErrorCode, hasCode } from "../../src/core/errors.ts";
 import type { IdMappings } from "../../src/core/id_map.ts";
 import { type CacheId, randomCacheId } from "../../src/core/ids.ts";
@@ -105,10 +106,7 @@ for (const name of ["overlay2", "vfs"]) {
       const { driver } = stores;
       const [base] = await stores.standIns();
       const theirs = await stores.standIn({ dir: stores.dirs[0]!, idMappings: MAPPINGS });
-      const ownerIn = (id: CacheId) => {
-        using view = viewOf(driver, id);
-        return view.stat(at("d/a"))?.uid;
-      };
+      const ownerIn = (id: CacheId) => inView(driver, id, (view) => view.stat(at("d/a"))?.uid);
       assert.equal(ownerIn(base), 5);
       assert.throws(() => ownerIn(theirs), isError("INVALID_ARGUMENT"), "no container's user owns the files");
       await assert.rejects(
@@ -147,7 +145,7 @@ describe("layers of other stores, overlay2", { skip: noOverlay }, () => {
       assert.deepEqual(driver.check(base, []).map(({ path, mending }) => [path, mending]), [[diff, "possible"]]);
       await driver.mend(base, []);
       assert.deepEqual(driver.check(base, []), []);
-      assert.deepEqual(shapeAt(driver, base), { "d/": "", "d/a": "1", b: "1" });
+      assert.deepEqual(inView(driver, base, shapeOf), { "d/": "", "d/a": "1", b: "1" });
     }
     unlinkSync(`${driver.locate(base).dir}/outside`);
     assert.throws(() => driver.view([driver.locate(base)]), isError("CORRUPT"));
@@ -183,6 +181,19 @@ describe("layers of other stores, overlay2", { skip: noOverlay }, () => {
     }
     assert.equal(statSync(`${dirs[0]}/d/a`).uid, 5);
     assert.deepEqual(readdirSync(driver.spec.home).filter((name) => name.startsWith(".")), []);
+  });
+
+  it("are not rewritten for the kernel when a mount program wrote them", async () => {
+    await using stores = await Stores.make("overlay2");
+    const { driver, dirs } = stores;
+    writeFileSync(`${dirs[0]}/d/.wh.gone`, "");
+    const before = dirs.map(traceOf);
+    const base = await stores.standIn({ dir: dirs[0]!, form: ["program"] });
+    const id = randomCacheId();
+    await driver.createReadWrite(id, base);
+    for (const layer of [base, id]) await assert.rejects(driver.get(layer), isError("NOT_SUPPORTED"));
+    assert.deepEqual(inView(driver, base, (view) => view.list(at("d")).map(({ name }) => name)), ["a"]);
+    assert.deepEqual(dirs.map(traceOf), before);
   });
 
   it("can be in the form of force_mask", async () => {
@@ -289,9 +300,9 @@ function viewOf(driver: Driver, id: CacheId) {
   return view;
 }
 
-function shapeAt(driver: Driver, id: CacheId) {
+function inView<T>(driver: Driver, id: CacheId, use: (view: TreeView) => T): T {
   using view = viewOf(driver, id);
-  return shapeOf(view);
+  return use(view);
 }
 
 /** All that a write would change. */
