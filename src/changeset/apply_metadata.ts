@@ -114,12 +114,14 @@ export class MetadataWriter {
    * @throws {StrataError} `INVALID_ARGUMENT` for an owner that the id maps do not hold
    */
   fits(entry: FileMetadata, mode: number, file: OpenFile): "same" | "changeable" | "no" {
-    const { ownership } = this.#options;
-    // Its owner and mode would be told by an attribute.
-    if (ownership === "recorded") return "no";
+    const { ownership, self } = this.#options;
     const [stat, attributes] = [file.stat(), file.xattrs()];
+    // Its owner and mode would be told by an attribute, or it would have to be given to this user.
+    if (ownership === "recorded" || (ownership === "self" && (stat.uid !== self.uid || stat.gid !== self.gid))) {
+      return "no";
+    }
     for (const name of attributes.keys()) if (name !== LABEL_XATTR && !entry.xattrs.has(name)) return "no";
-    const owner = ownership === "self" ? stat : this.#mapped(entry, () => shiftOwner(this.#shift, entry));
+    const owner = ownership === "self" ? self : this.#mapped(entry, () => shiftOwner(this.#shift, entry));
     const isSame = stat.mode === mode && stat.uid === owner.uid && stat.gid === owner.gid &&
       sameTime(stat.mtime, clamp(entry.mtime)) && this.#hasXattrs(entry, attributes);
     return isSame ? "same" : stat.nlink === 1 ? "changeable" : "no";
