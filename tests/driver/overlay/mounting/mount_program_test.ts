@@ -183,6 +183,8 @@ describe("a home that is mounted by a program", needsProgram, () => {
         async () => await driver.changes(id, top),
         (error) => hasCode(error, "IO") && /has ended .*; unmount it and mount it again; .* lost/.test(error.message),
       );
+      await driver.put(id);
+      assert.equal(mountAt(path), undefined, "it can be unmounted");
       assert.equal(await driver.get(id), path);
       assert.deepEqual(readdirSync(path).sort(), ["a", "b"]);
       assert.deepEqual(changeLines(await driver.changes(id, top)), ["C /", "A /b"]);
