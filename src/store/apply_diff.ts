@@ -8,8 +8,9 @@ import { layersDirOf } from "../driver/parts/layer_directory.ts";
 import type { MountRecord } from "../metadata/mounts.ts";
 import { throwIfAborted } from "../stream/signal.ts";
 import { ingest } from "../worker/ingest.ts";
+import type { ApplyRequest } from "../worker/jobs/read_write.ts";
 import { namingRoot, type StoreContext } from "./context.ts";
-import { mountTarget, unmountTarget } from "./mount.ts";
+import { mountTarget, requireFree, unmountTarget } from "./mount.ts";
 
 /** How a tar is applied. */
 export interface ApplyDiffOptions {
@@ -22,7 +23,8 @@ export interface ApplyDiffOptions {
 /**
  * Applies a tar, compressed or not, to the layer that `find` gives, and gives the bytes it brought. It is unpacked beside
  * the layer first, so that a bad archive changes nothing.
- * @throws {StrataError} `NOT_FOUND`, `INVALID_ARCHIVE`, `LIMIT_EXCEEDED`, `NO_SPACE`, `LOCKED`, `ABORTED`
+ * @throws {StrataError} `NOT_FOUND`, `INVALID_ARCHIVE`, `LIMIT_EXCEEDED`, `NO_SPACE`, `LOCKED`, `ABORTED`; `IN_USE` while it
+ *   is mounted, where only attributes tell owners
  */
 export async function applyDiff(
   context: StoreContext,
@@ -54,11 +56,27 @@ async function applyTo(
   const kept = { destination: layersDirOf(driver), ownership, idMappings, limits: settings.limits };
   const { diffId, changeset } = await ingest(pool, { source: { kind: "stream", stream }, dir, ...kept, ...options });
   throwIfAborted(options.signal);
-  const target = await mountTarget(context, { kind: "writable", record }, {});
-  try {
-    await pool.run("apply", { driver: driver.spec, dir, diffId, changeset, idMappings, target });
-  } finally {
-    await unmountTarget(context, { kind: "writable", record });
-  }
+  await merge(context, record, { dir, diffId, changeset, idMappings });
   return changeset.sizeBytes;
+}
+
+/** Through a mount; where attributes tell owners, which mount programs forget, by the driver, while nothing is mounted. */
+async function merge(
+  context: StoreContext,
+  record: MountRecord,
+  unpacked: Omit<ApplyRequest, "driver" | "target">,
+): Promise<void> {
+  const { driver, pool } = context;
+  const job = { ...unpacked, driver: driver.spec };
+  const layer = { kind: "writable", record } as const;
+  if (driver.capabilities.ownership === "recorded") {
+    requireFree(context, layer);
+    return await pool.run("apply", { ...job, target: { kind: "layer", id: record.mountId } });
+  }
+  const path = await mountTarget(context, layer, {});
+  try {
+    await pool.run("apply", { ...job, target: { kind: "tree", path } });
+  } finally {
+    await unmountTarget(context, layer);
+  }
 }

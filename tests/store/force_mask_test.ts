@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { tmpdir } from "node:os";
 import { describe, it } from "node:test";
+import { hasCode } from "../../src/core/errors.ts";
 import { findMountProgram } from "../../src/driver/overlay/mounting/mount_program.ts";
 import { probeOverlay } from "../../src/driver/overlay/mounting/probe.ts";
 import { RootedDir } from "../../src/host/rooted_dir.ts";
@@ -59,5 +60,31 @@ describe("a store with force_mask", () => {
     assert.match(text, /d\/mine\0+0*644\0 ?0*1750\0/);
     assert.ok(!text.includes("override_stat"));
     assert.equal((await store.verify(chainId)).state, "ok");
+  });
+
+  it("applies to writable layers, owners and all, while they are not mounted", unlessMissing(reason), async () => {
+    using scratch = new ScratchRoot();
+    const driverOptions = { ...MASK, "overlay2.mount_program": program ?? "" };
+    await using store = await scratch.open({ driver: "overlay2", driverOptions });
+    const { chainId: parent } = await store.register(streamOf(BASE));
+    await store.createRWLayer("rw", { parent });
+    {
+      using tree = RootedDir.open(await store.mount("rw"));
+      put(tree, "d/mine", "4");
+    }
+    const isMounted = (error: unknown) => hasCode(error, "IN_USE") && /unmount it/.test(error.message);
+    await assert.rejects(store.applyDiff("rw", streamOf(UPPER)), isMounted);
+    await store.unmount("rw");
+    await store.applyDiff("rw", streamOf(UPPER));
+    await store.applyDiff("rw", streamOf(layerTar([fifo("second", { mode: 0o604, uid: 12, gid: 13 })])));
+    const { chainId } = await store.commit("rw");
+    const text = new TextDecoder("latin1").decode(await bytesOf(store.export(chainId)));
+    const header = (name: string, mode: string, uid: string) => new RegExp(`${name}\0+0*${mode}\0 ?0*${uid}\0`);
+    for (const line of [header("d/mine", "644", "0*"), header("d/new", "644", "13"), header("copy", "4711", "11")]) {
+      assert.match(text, line);
+    }
+    assert.match(text, header("second", "604", "14"));
+    assert.ok(text.includes("d/.wh.gone"));
+    assert.ok(!text.includes("override_stat"));
   });
 });

@@ -21,6 +21,7 @@ import type { RootedDir } from "../../host/rooted_dir.ts";
 import { throwIfAborted } from "../../stream/signal.ts";
 import type { Diff } from "../interfaces/diff_driver.ts";
 import { makeDirectory, modifiedMsOf } from "../parts/layer_directory.ts";
+import type { Awaitable } from "../interfaces/proto_driver.ts";
 import type { Debris } from "../interfaces/layer_upkeep.ts";
 
 /** Where a diff is unpacked, and on what. */
@@ -46,11 +47,11 @@ const MODE = 0o700;
  */
 export async function withUnpacked<T>(
   { diff, home, ...request }: UnpackDiffRequest,
-  use: (changeset: Changeset, tree: RootedDir) => T,
+  use: (changeset: Changeset, tree: RootedDir) => Awaitable<T>,
 ): Promise<T> {
   if (diff.kind === "unpacked") {
     throwIfAborted(request.signal);
-    return use(diff.changeset, diff.tree);
+    return await use(diff.changeset, diff.tree);
   }
   const path = `${home}/${APPLY_PREFIX}${randomId()}`;
   try {
@@ -58,7 +59,7 @@ export async function withUnpacked<T>(
     using staging = openOwnedTree(path, request.ownership);
     const changeset = await unpackArchive({ ...request, archive: diff.stream, staging });
     using tree = openUnpacked(staging);
-    return use(changeset, tree);
+    return await use(changeset, tree);
   } finally {
     if (!isTaken(diff.stream)) await diff.stream.cancel();
     removeTreeAt(path);

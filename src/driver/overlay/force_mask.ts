@@ -11,8 +11,8 @@ import { RootedDir } from "../../host/rooted_dir.ts";
 import { OverrideDir } from "../../changeset/override_dir.ts";
 import {
   formatOverride,
+  isOverrideXattr,
   OVERRIDE_XATTR,
-  parseOverride,
   PROGRAM_OVERRIDE_XATTR,
 } from "../../changeset/override_stat.ts";
 import { addForm } from "./layer_form.ts";
@@ -48,42 +48,50 @@ export function maskWritable(dir: string, { forceMask, mountProgram }: OverlayOp
 }
 
 /**
- * Has a mount program show a writable layer's root as it is. fuse-overlayfs writes an attribute of its own there when it
- * finds none, and asks the file for it instead of the attribute that is there.
- */
-export function tellRoot(dir: string): void {
-  using plain = RootedDir.open(`${dir}/diff`);
-  if (plain.xattrs(ROOT).has(PROGRAM_OVERRIDE_XATTR)) return;
-  using shown = OverrideDir.open(`${dir}/diff`);
-  const stat = shown.stat(ROOT);
-  if (stat === undefined) return;
-  const { uid, gid, mode, rdevMajor, rdevMinor } = stat;
-  addForm(dir, "override");
-  plain.setXattr(ROOT, PROGRAM_OVERRIDE_XATTR, formatOverride({ uid, gid, mode, rdevMajor, rdevMinor }));
-}
-
-/** Takes back what {@link tellRoot} did, for a layer that is written otherwise than through the program. */
-export function untellRoot(dir: string): void {
-  using plain = RootedDir.open(`${dir}/diff`);
-  if (plain.xattrs(ROOT).has(PROGRAM_OVERRIDE_XATTR)) plain.removeXattr(ROOT, PROGRAM_OVERRIDE_XATTR);
-}
-
-/**
- * Has a mount program show a writable layer that got its files otherwise than through the program: where the root has the
- * program's attribute, fuse-overlayfs asks every object for it.
+ * Has a mount program show a writable layer as it is. Where the root has fuse-overlayfs' own attribute, which it writes when
+ * it finds none, it asks every object for that one, and not for the layer's. The root gets it last, so that one who was
+ * killed is followed by one who begins again.
  */
 export function tellProgram(dir: string): void {
   using plain = RootedDir.open(`${dir}/diff`);
-  const pending = [ROOT];
-  for (let path = pending.pop(); path !== undefined; path = pending.pop()) {
-    const type = plain.stat(path)?.type;
-    if (type === "dir") { for (const { name } of plain.list(path)) pending.push(joinPath(path, name)); }
-    const said = type === "dir" || type === "file" ? plain.xattrs(path).get(OVERRIDE_XATTR) : undefined;
-    const stat = said && parseOverride(said);
+  if (plain.xattrs(ROOT).has(PROGRAM_OVERRIDE_XATTR)) return;
+  using shown = OverrideDir.open(`${dir}/diff`);
+  addForm(dir, "override");
+  for (const path of objectsIn(plain).reverse()) {
+    const stat = shown.stat(path);
     if (stat === undefined) continue;
     const { uid, gid, mode, rdevMajor, rdevMinor } = stat;
     plain.setXattr(path, PROGRAM_OVERRIDE_XATTR, formatOverride({ uid, gid, mode, rdevMajor, rdevMinor }));
   }
+}
+
+/** Has the layer's attributes alone tell what its objects are, for one that is written otherwise than through the program. */
+export function untellProgram(dir: string): void {
+  using plain = RootedDir.open(`${dir}/diff`);
+  using shown = OverrideDir.open(`${dir}/diff`);
+  for (const path of objectsIn(plain)) {
+    const stat = shown.stat(path);
+    if (stat === undefined) continue;
+    plain.setXattr(path, OVERRIDE_XATTR, formatOverride(stat));
+    for (const name of plain.xattrs(path).keys()) {
+      if (isOverrideXattr(name) && name !== OVERRIDE_XATTR) plain.removeXattr(path, name);
+    }
+  }
+}
+
+/** What can have such attributes, directories before what lies in them. */
+function objectsIn(tree: RootedDir): LayerPath[] {
+  const objects = [ROOT];
+  // It grows on the way.
+  for (const dir of objects) {
+    if (tree.stat(dir)?.type !== "dir") continue;
+    for (const { name } of tree.list(dir)) {
+      const path = joinPath(dir, name);
+      const type = tree.stat(path)?.type;
+      if (type === "dir" || type === "file") objects.push(path);
+    }
+  }
+  return objects;
 }
 
 function maskBelow(tree: RootedDir, dir: LayerPath, mode: number): void {

@@ -4,7 +4,6 @@
  *
  * @module
  */
-import { StrataError } from "../../core/errors.ts";
 import type { Timespec } from "../../core/file_stat.ts";
 import type { CacheId } from "../../core/ids.ts";
 import type { LayerPath } from "../../core/layer_path.ts";
@@ -68,15 +67,15 @@ export class NativeDiffs implements DiffDriver {
     return attempt(`measure layer ${id}`, () => directorySize(tree));
   }
 
-  /** A blank layer gets the diff as its own files; others get it through a mount. */
+  /**
+   * A blank layer gets the diff as its own files; others get it through a mount. fuse-overlayfs 1.10 loses owners in layers
+   * whose attributes tell them, so those are changed without.
+   */
   async applyDiff(id: CacheId, parent: CacheId | undefined, diff: Diff, options: ApplyOptions = {}): Promise<number> {
     const { marks, mounter } = this.#options;
     const stack = this.#stackOf(id);
-    // fuse-overlayfs 1.10 loses owners in layers whose attributes tell them; those are written as sealing writes them.
     const isRecorded = this.#driver.capabilities.ownership === "recorded";
-    const isBlank = isBlankOn(stack, parent);
-    if (isRecorded && !isBlank) throw ownersLost(id);
-    if ((mounter === "program" && !isRecorded) || !isBlank) {
+    if (!isRecorded && (mounter === "program" || !isBlankOn(stack, parent))) {
       return await naiveDiffDriver(this.#driver).applyDiff(id, parent, diff, options);
     }
     const idMappings = this.#driver.idMappingsOf(id);
@@ -86,13 +85,4 @@ export class NativeDiffs implements DiffDriver {
   #stackOf(id: CacheId): OverlayStack {
     return [requireLayer(this.#driver.locate(id)), ...this.#driver.parentsOf(id)];
   }
-}
-
-function ownersLost(id: CacheId): StrataError<"NOT_SUPPORTED"> {
-  return new StrataError(
-    "NOT_SUPPORTED",
-    `Cannot apply a diff to layer ${id}: with "overlay2.force_mask" that takes a layer without files of its own, since ` +
-      "mount programs forget the owners; use a fresh layer",
-    { feature: "apply with force_mask" },
-  );
 }

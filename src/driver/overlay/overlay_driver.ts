@@ -85,7 +85,9 @@ export class OverlayDriver implements Driver {
     this.#sealer = new OverlaySealer(this.#home);
     this.outsideLayers = new StandIns(this.#home);
     this.additionalLayers = new AdditionalLayers(this.#home, this.outsideLayers);
-    this.#diffs = options.diffs === "naive" ? naiveDiffDriver(this) : new NativeDiffs(this, {
+    // Where attributes tell owners, no kernel writes, and upper directories tell all.
+    const isNaive = options.diffs === "naive" && options.forceMask === undefined;
+    this.#diffs = isNaive ? naiveDiffDriver(this) : new NativeDiffs(this, {
       marks,
       mounter: options.mountProgram === undefined && options.forceMask === undefined ? "kernel" : "program",
       flush: (id) => this.#mounts.flush(this.locate(id)),

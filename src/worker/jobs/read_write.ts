@@ -12,7 +12,7 @@ import type { Changeset } from "../../changeset/change.ts";
 import { MappedDir } from "../../changeset/mapped_dir.ts";
 import { mergeChangeset } from "../../changeset/merge.ts";
 import { PlainView } from "../../changeset/plain_view.ts";
-import type { Driver } from "../../driver/driver.ts";
+import { type Driver, stackOf } from "../../driver/driver.ts";
 import type { DriverSpec } from "../../driver/interfaces/driver_spec.ts";
 import type { CreateOptions } from "../../driver/interfaces/proto_driver.ts";
 import { loadDriver } from "../../driver/registry.ts";
@@ -32,7 +32,7 @@ export interface CreateReadWriteRequest {
   readonly template?: CacheId;
 }
 
-/** An unpacked layer to be applied to a tree that is in use. */
+/** An unpacked layer to be applied to a writable layer. */
 export interface ApplyRequest {
   readonly driver: DriverSpec;
   /** The layer's own directory, as `unpack` left it. */
@@ -41,8 +41,10 @@ export interface ApplyRequest {
   readonly changeset: Changeset;
   /** Under which ids the target is kept, and the layer was unpacked. */
   readonly idMappings: IdMappings;
-  /** The tree's root: a mounted writable layer. */
-  readonly target: string;
+  /** Where it is mounted; or itself, where the driver has to write its files otherwise. */
+  readonly target:
+    | { readonly kind: "tree"; readonly path: string }
+    | { readonly kind: "layer"; readonly id: CacheId };
 }
 
 /**
@@ -75,14 +77,30 @@ async function makeReadWrite(
   await driver.createFromTemplate(id, { ...options, template, parent, access: "writable" });
 }
 
-/** Applies an unpacked layer to a tree: whiteouts remove, the rest is merged over what is there. */
+/**
+ * Applies an unpacked layer: whiteouts remove, the rest is merged over what is there.
+ * @throws {StrataError} `IN_USE` for a layer that its driver writes only while it is not mounted
+ */
 export async function apply(request: ApplyRequest): Promise<void> {
-  const { ownership } = (await loadDriver(request.driver)).capabilities;
+  const driver = await loadDriver(request.driver);
+  const { target } = request;
+  if (target.kind === "layer") return await applyToLayer(driver, target.id, request);
+  const { ownership } = driver.capabilities;
   const staged = new StagedLayer(request.dir);
   const shift = containerShift(request.idMappings);
-  using below = new PlainView(new MappedDir(RootedDir.open(request.target), { shift }));
+  using below = new PlainView(new MappedDir(RootedDir.open(target.path), { shift }));
   const { changeset } = await settleLayer({ ...request, staged, ownership, below });
   using tree = openOwnedTree(staged.treeDir, ownership);
-  using into = RootedDir.open(request.target);
+  using into = RootedDir.open(target.path);
   mergeChangeset({ changeset, tree, into });
+}
+
+async function applyToLayer(driver: Driver, id: CacheId, request: ApplyRequest): Promise<void> {
+  const { ownership } = driver.capabilities;
+  const staged = new StagedLayer(request.dir);
+  const stack = stackOf(driver, id);
+  await using below = await driver.view(stack);
+  const { changeset } = await settleLayer({ ...request, staged, ownership, below });
+  using tree = openOwnedTree(staged.treeDir, ownership);
+  await driver.applyDiff(id, stack[1]?.cacheId, { kind: "unpacked", changeset, tree });
 }

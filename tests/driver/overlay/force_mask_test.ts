@@ -14,7 +14,17 @@ import { parseOverlayOptions } from "../../../src/driver/overlay/options.ts";
 import { probeOverlay } from "../../../src/driver/overlay/mounting/probe.ts";
 import { RootedDir } from "../../../src/host/rooted_dir.ts";
 import { at, changeLines, put, stackOf, topId } from "../../../src/testing/driver_cases/case.ts";
-import { device, dir, fifo, file, hardlink, opaque, symlink, whiteout } from "../../../src/testing/layer_builder.ts";
+import {
+  device,
+  dir,
+  fifo,
+  file,
+  hardlink,
+  layerTar,
+  opaque,
+  symlink,
+  whiteout,
+} from "../../../src/testing/layer_builder.ts";
 import { listingOf } from "../../../src/testing/tree_listing.ts";
 import { withScratchDriver } from "../../conformance/scratch_driver.ts";
 import { unlessMissing } from "../../support/interop.ts";
@@ -39,6 +49,61 @@ const BASE = [
   file("e/old", "3"),
 ];
 const UPPER = [whiteout("d/gone"), dir("e", { mode: 0o750 }), opaque("e"), hardlink("copy", "d/suid"), file("f", "4")];
+
+/** What a mount program changes, and then diffs. */
+const LOWER = [
+  dir("cut"),
+  file("cut/old", "1"),
+  dir("hidden"),
+  file("hidden/old", "1"),
+  dir("kept", { mode: 0o1777, uid: 7, gid: 8 }),
+  file("kept/a", "1", { mode: 0o4711, uid: 9 }),
+  file("kept/b", "1"),
+  dir("to-file"),
+  file("to-file/old", "1"),
+  file("to-dir", "1"),
+  file("gone", "1"),
+  dir("opaque"),
+  file("opaque/old", "1"),
+];
+const DIFFS = [
+  [
+    dir("cut", { mode: 0o750, uid: 5 }),
+    file("cut/applied", "2", { uid: 6 }),
+    dir("hidden"),
+    file("hidden/applied", "2"),
+    whiteout("kept/a"),
+    whiteout("kept/mine"),
+    fifo("kept/pipe", { mode: 0o640, uid: 1, gid: 2 }),
+    dir("to-file", { uid: 4 }),
+    file("to-dir", "2", { mode: 0o600 }),
+    file("gone", "back", { uid: 11 }),
+    hardlink("again", "gone"),
+    dir("opaque"),
+    opaque("opaque"),
+    file("opaque/applied", "2"),
+    device("null", { type: "char", devMajor: 1, devMinor: 3 }),
+  ],
+  [whiteout("hidden"), file("cut/old", "3"), whiteout("cut/mine"), whiteout("gone"), dir("kept"), file("kept/a", "3")],
+];
+
+/** Every kind of mark, and objects among those below. */
+function writeIn(path: string): void {
+  using tree = RootedDir.open(path);
+  tree.removeTree(at("cut"));
+  tree.mkdir(at("cut"), 0o755);
+  put(tree, "cut/mine", "m");
+  tree.removeTree(at("hidden"));
+  put(tree, "kept/mine", "m");
+  tree.unlink(at("kept/b"));
+  tree.removeTree(at("to-file"));
+  put(tree, "to-file", "m");
+  tree.unlink(at("to-dir"));
+  tree.mkdir(at("to-dir"), 0o755);
+  put(tree, "to-dir/mine", "m");
+  tree.unlink(at("gone"));
+  put(tree, "opaque/mine", "m");
+}
 
 describe("the option force_mask", () => {
   it("takes shared, private and octal modes", () => {
@@ -174,6 +239,51 @@ describe("layers with force_mask", () => {
       assert.deepEqual(listedIn(await driver.view([driver.locate(again), driver.locate(copy)])), expected);
       const suid = lstatSync(join(await driver.get(again), "d/suid"));
       assert.deepEqual([suid.mode & 0o7777, suid.uid, suid.gid], [0o4711, 9, 10]);
+    });
+  });
+
+  it("take diffs in upon what a mount program wrote, as plain layers do", unlessMissing(reason), async () => {
+    const outcomes: unknown[] = [];
+    for (const setup of [MOUNTED, { ...MOUNTED, name: "plain", options: {} }]) {
+      await withScratchDriver(setup, async (context) => {
+        const { driver } = context;
+        const stack = await stackOf(context, [LOWER]);
+        const id = randomCacheId();
+        await driver.createReadWrite(id, topId(stack));
+        writeIn(await driver.get(id));
+        await driver.put(id);
+        for (const diff of DIFFS) {
+          const stream = new Blob([layerTar(diff).slice()]).stream();
+          await driver.applyDiff(id, topId(stack), { kind: "tar", stream });
+        }
+        using view = await driver.view([driver.locate(id), ...stack]);
+        const listing = listingOf(view).map((line) => line.replace(/\d{10}\.\d{9}/, "time"));
+        const mounted = await driver.get(id);
+        const changes = changeLines(await driver.changes(id, topId(stack)));
+        outcomes.push({ listing, changes, mounted: readdirSync(mounted, { recursive: true }).sort() });
+      });
+    }
+    assert.deepEqual(outcomes[0], outcomes[1]);
+  });
+
+  it("take no diff in while they are mounted, or when others lie upon them", unlessMissing(reason), async () => {
+    await withScratchDriver(MOUNTED, async (context) => {
+      const { driver } = context;
+      const parent = topId(await stackOf(context, [LOWER]));
+      const id = randomCacheId();
+      await driver.createReadWrite(id, parent);
+      const apply = async () => {
+        const stream = new Blob([layerTar([file("new", "1", { uid: 3 })]).slice()]).stream();
+        await driver.applyDiff(id, parent, { kind: "tar", stream });
+      };
+      const path = await driver.get(id);
+      await assert.rejects(apply, (error) => hasCode(error, "IN_USE") && error.detail.usedBy.includes(path));
+      await driver.put(id);
+      await apply();
+      assert.equal(lstatSync(join(await driver.get(id), "new")).uid, 3);
+      await driver.put(id);
+      await driver.createReadWrite(randomCacheId(), id);
+      await assert.rejects(apply, (error) => hasCode(error, "NOT_PERMITTED"));
     });
   });
 

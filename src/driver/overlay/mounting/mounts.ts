@@ -21,7 +21,7 @@ import { removeMountPoint } from "../../parts/layer_directory.ts";
 import { mount, type MountRequest, unmount, unmountBelow } from "../../parts/mounting.ts";
 import { attempt } from "../../parts/requests.ts";
 import { inTurn } from "../../parts/turns.ts";
-import { tellRoot } from "../force_mask.ts";
+import { tellProgram } from "../force_mask.ts";
 import type { OverlayHome } from "../home.ts";
 import { addForm, hasForm, useKernelForm } from "../layer_form.ts";
 import { mountByProgram, programMountData, requireUnsplit } from "./mount_program.ts";
@@ -209,7 +209,7 @@ export class OverlayMounts {
     if (access === "writable") {
       requireUnsplit(this.#home);
       addForm(`${this.#home}/${id}`, "program");
-      if (extra.some((option) => option.startsWith("xattr_permissions="))) tellRoot(`${this.#home}/${id}`);
+      if (extra.some((option) => option.startsWith("xattr_permissions="))) tellProgram(`${this.#home}/${id}`);
     }
     await mountByProgram({
       program: mountProgram,
