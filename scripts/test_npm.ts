@@ -39,8 +39,9 @@ function attempt(name: string, check: () => void): "passed" | "failed" {
   }
 }
 
-/** Node 20 takes no patterns, so the files are named. */
+/** Node 20 takes no patterns, so the files are named. Deno looks for counterexamples at length; a few runs do here. */
 function runTests(home: string): void {
+  process.env.STRATA_PROPERTY_RUNS ??= "25";
   const files = readdirSync(join(home, "tests"), { recursive: true, encoding: "utf8" })
     .filter((path) => path.endsWith("_test.js")).sort().map((path) => join("tests", path));
   const concurrency = `--test-concurrency=${availableParallelism()}`;

@@ -5,6 +5,7 @@
  * @module
  */
 import assert from "node:assert/strict";
+import process from "node:process";
 import fc from "fast-check";
 import { compareTrees, compareUpper } from "../../src/changeset/compare.ts";
 import { packChanges, packTree } from "../../src/changeset/pack.ts";
@@ -13,6 +14,8 @@ import { StackedView } from "../../src/changeset/stacked_view.ts";
 import type { TreeView } from "../../src/changeset/tree_view.ts";
 import { RootedDir } from "../../src/host/rooted_dir.ts";
 import { anyTree, OVERLAY, Scratch, snapshot } from "./trees.ts";
+
+const RUNS = Number(process.env.STRATA_PROPERTY_RUNS ?? 200);
 
 /** Puts a layer onto a tree. */
 export type Apply = (scratch: Scratch, layer: Iterable<Uint8Array>, into: RootedDir) => void;
@@ -31,7 +34,7 @@ export function checkChangedTrees(apply: Apply): void {
       apply(scratch, packChanges({ now: fresh, changes }), root);
       assert.deepEqual(snapshot(new PlainView(root)), snapshot(fresh));
     }),
-    { numRuns: 200 },
+    { numRuns: RUNS },
   );
 }
 
@@ -50,7 +53,7 @@ export function checkChangedStacks(apply: Apply): void {
       apply(scratch, packChanges({ now, changes }), root);
       assert.deepEqual(snapshot(new PlainView(root)), snapshot(now));
     }),
-    { numRuns: 200 },
+    { numRuns: RUNS },
   );
 }
 

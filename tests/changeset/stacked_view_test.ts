@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
+import process from "node:process";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { hasCode } from "../../src/core/errors.ts";
@@ -145,7 +146,7 @@ describe(
           }
           assert.deepEqual(snapshot(view), snapshot(real));
         }),
-        { numRuns: 150 },
+        { numRuns: Number(process.env.STRATA_PROPERTY_RUNS ?? 150) },
       );
     });
   },

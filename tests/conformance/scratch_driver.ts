@@ -7,6 +7,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import process from "node:process";
 import { test, type TestContext } from "node:test";
 import type { Driver } from "../../src/driver/driver.ts";
 import type { DriverSpec } from "../../src/driver/interfaces/driver_spec.ts";
@@ -14,6 +15,9 @@ import { openDriver } from "../../src/driver/registry.ts";
 import { ensureDir } from "../../src/host/files.ts";
 import { type DriverCase, driverCases, type DriverContext } from "../../src/testing/driver_suite.ts";
 import { killAt } from "../support/driver_process.ts";
+
+/** Which of the two runtimes this is. */
+export const ON_DENO: boolean = "deno" in process.versions;
 
 /** A driver as it is tested. */
 export interface Setup {
@@ -32,6 +36,11 @@ export interface Setup {
   readonly cases?: (driverCase: DriverCase) => boolean;
   /** Cases that this setup cannot pass, by name; the reason is the setup's to tell. */
   readonly without?: readonly string[];
+  /**
+   * On which runtimes. Absent: all. `deno`: one more set of options or file system for a driver that is tested on Node in
+   * another setup, as neither changes what the runtime does.
+   */
+  readonly runtimes?: "deno";
 }
 
 /** What takes seconds, and is done once a driver. */
@@ -98,7 +107,8 @@ async function runCase(setup: string | Setup, { needs, run }: DriverCase, t: Tes
 }
 
 function casesOf(setup: string | Setup): readonly DriverCase[] {
-  const { cases = () => true, without = [] } = setupOf(setup);
+  const { cases = () => true, without = [], runtimes } = setupOf(setup);
+  if (runtimes === "deno" && !ON_DENO) return [];
   return driverCases.filter((driverCase) => !without.includes(driverCase.name) && cases(driverCase));
 }
 

@@ -5,10 +5,10 @@ import { isHeavy, isLight, isQuick, runSuite } from "./scratch_driver.ts";
 const noTmpfs = whyNoTmpfs(MEMORY);
 
 runSuite({ name: "vfs", cases: isQuick }, undefined);
-runSuite({ name: "vfs on tmpfs", driver: "vfs", dir: MEMORY, cases: isLight }, noTmpfs);
+runSuite({ name: "vfs on tmpfs", driver: "vfs", dir: MEMORY, cases: isLight, runtimes: "deno" }, noTmpfs);
 runSuite(
   noTmpfs === undefined
-    ? { name: "vfs, at length", driver: "vfs", dir: MEMORY, cases: isHeavy }
-    : { name: "vfs, at length", driver: "vfs", cases: isHeavy },
+    ? { name: "vfs, at length", driver: "vfs", dir: MEMORY, cases: isHeavy, runtimes: "deno" }
+    : { name: "vfs, at length", driver: "vfs", cases: isHeavy, runtimes: "deno" },
   undefined,
 );

@@ -15,7 +15,10 @@ const MODULE = new URL(
 );
 
 registerDriver("plain", factory, { module: MODULE });
-runSuite({ name: "the example of docs/writing-a-driver.md", driver: "plain", open: factory.open }, undefined);
+runSuite(
+  { name: "the example of docs/writing-a-driver.md", driver: "plain", open: factory.open, runtimes: "deno" },
+  undefined,
+);
 
 describe("a store with the driver of docs/writing-a-driver.md", () => {
   it("registers, mounts, commits and exports", async () => {
