@@ -114,6 +114,7 @@ export { CatalogQueries } from "./src/store/catalog/catalog_queries.ts";
 export type { DiffRecordOptions } from "./src/store/catalog/compare_record.ts";
 export type { CreateLayerOptions, PutLayerOptions } from "./src/store/catalog/create_layer.ts";
 export type { CatalogEntry } from "./src/store/catalog/entry.ts";
+export type { FillFromDifferOptions } from "./src/store/catalog/fill_from_differ.ts";
 export type { FillOptions } from "./src/store/catalog/fill_record.ts";
 export type { CreateRecordOptions } from "./src/store/catalog/make_record.ts";
 export type { ParentOwners } from "./src/store/catalog/parent_owners.ts";

@@ -11,12 +11,16 @@ import type { ChainId } from "../../core/digest.ts";
 import type { BigDataItem, CatalogRecord, JsonValue } from "../../metadata/catalog/catalog_record.ts";
 import type { NameChange } from "../../metadata/catalog/catalog_records.ts";
 import type { StoreContext } from "../context.ts";
+import type { Differ } from "../differ/differ.ts";
+import { stageDiff, type StageDiffOptions } from "../differ/stage_diff.ts";
+import type { StagedLayerDiff } from "../differ/staged_layer_diff.ts";
 import type { DeletedLayer } from "../layer.ts";
 import type { MountOptions, UnmountOptions } from "../mount.ts";
 import { setBigData } from "./big_data.ts";
 import { CatalogQueries } from "./catalog_queries.ts";
 import { changeFlag, changeNames, setMetadata } from "./change_record.ts";
 import { type CreateLayerOptions, putLayer, type PutLayerOptions } from "./create_layer.ts";
+import { fillFromDiffer, type FillFromDifferOptions } from "./fill_from_differ.ts";
 import { applyDiff, type FillOptions } from "./fill_record.ts";
 import { addRecord, type CreateRecordOptions, requireFree } from "./make_record.ts";
 import { mountRecord, unmountRecord } from "./mount_record.ts";
@@ -171,6 +175,34 @@ export class Catalog extends CatalogQueries {
    */
   applyDiff(ref: string, stream: ReadableStream<Uint8Array>, options: FillOptions = {}): Promise<number> {
     return applyDiff(this.#context, ref, { ...options, stream });
+  }
+
+  /**
+   * Has a differ put a layer's contents into a staging directory. Nothing is locked meanwhile.
+   * @throws {StrataError} `INVALID_ARGUMENT`, `NO_SPACE`, `LOCKED`, `ABORTED`
+   * @throws whatever the differ throws
+   */
+  applyDiffWithDiffer(differ: Differ, options: StageDiffOptions = {}): Promise<StagedLayerDiff> {
+    return stageDiff(this.#context, differ, options);
+  }
+
+  /**
+   * Gives a record that awaits its diff the layer that a differ has staged, with the text and the data items that the differ
+   * tells. What was staged is used up, whatever comes of it.
+   * @throws {StrataError} as {@link Catalog.applyDiff}; `NOT_RETAINED` for what was used up before; `CORRUPT` when contents and
+   *   tar-split do not fit
+   */
+  applyDiffFromStagingDirectory(
+    ref: string,
+    staged: StagedLayerDiff,
+    options: FillFromDifferOptions = {},
+  ): Promise<CatalogRecord> {
+    return fillFromDiffer(this.#context, ref, { ...options, staged });
+  }
+
+  /** Removes what a differ has staged. Nothing happens when it is used up. */
+  cleanupStagingDirectory(staged: StagedLayerDiff): Promise<void> {
+    return staged[Symbol.asyncDispose]();
   }
 
   /**

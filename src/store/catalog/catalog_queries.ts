@@ -11,6 +11,8 @@ import type { StatusRow } from "../../driver/interfaces/proto_driver.ts";
 import type { CatalogListing } from "../../metadata/catalog/catalog_records.ts";
 import type { CompareOptions } from "../changes.ts";
 import type { StoreContext } from "../context.ts";
+import { differTarget } from "../differ/differ_target.ts";
+import { cacheIdOf, targetOf } from "../target.ts";
 import { bigData, bigDataItem } from "./big_data.ts";
 import { type DiffRecordOptions, recordChanges, recordDiff, recordDiffSize } from "./compare_record.ts";
 import { type CatalogEntry, entryOf } from "./entry.ts";
@@ -147,6 +149,17 @@ export class CatalogQueries {
    */
   parentOwners(ref: string): ParentOwners {
     return parentOwners(this.#context, ref);
+  }
+
+  /**
+   * The directory that holds the files of a record's layer, in the driver's form. What is written there is not noticed, and
+   * damages a layer that is published.
+   * @throws {StrataError} `NOT_FOUND`; `NOT_SUPPORTED` when the driver does not tell
+   */
+  differTarget(ref: string): string {
+    const { record, root } = findRecord(this.#context, ref);
+    const reading = root?.reading ?? this.#context;
+    return differTarget(reading, cacheIdOf(targetOf(reading, record)));
   }
 
   /**

@@ -57,9 +57,15 @@ export async function applyDiff(
 
 /**
  * Has a record that awaits its diff stand for a layer that is made now.
+ * @param blobOf the blob that the record is to remember
  * @throws {StrataError} as {@link applyDiff}
  */
-export async function fillRecord(context: StoreContext, ref: string, make: LayerMaker): Promise<CatalogRecord> {
+export async function fillRecord(
+  context: StoreContext,
+  ref: string,
+  make: LayerMaker,
+  blobOf: (layer: Layer) => BlobInfo | undefined = ({ blob }) => blob,
+): Promise<CatalogRecord> {
   const before = findOwnRecord(context, ref);
   using _claim = context.claims.tryTake(recordClaim(before.id)) ?? refuseBusy(before);
   requireEmpty(context, before);
@@ -70,7 +76,7 @@ export async function fillRecord(context: StoreContext, ref: string, make: Layer
     const view = await makeView(context, { ...before, chainId: layer.chainId, idMappings, options: before });
     const target = { kind: "layer", chainId: layer.chainId, ...(view === undefined ? {} : { view }) } as const;
     try {
-      return await retarget(context, before, { target, blob: layer.blob });
+      return await retarget(context, before, { target, blob: blobOf(layer) });
     } catch (error) {
       if (view !== undefined) await releaseRWLayer(context, view);
       throw error;

@@ -15,6 +15,7 @@ import type { DiffId, Digest } from "../../core/digest.ts";
 import type { IdMappings } from "../../core/id_map.ts";
 import type { Limits } from "../../core/limits.ts";
 import type { DriverSpec } from "../../driver/interfaces/driver_spec.ts";
+import type { CompressionName } from "../../metadata/blob_info.ts";
 import type { RootedDir } from "../../host/rooted_dir.ts";
 import type { ReusableLayer } from "../../worker/differ/reusable_files.ts";
 import type { ContentCounts } from "../../worker/jobs/take_directory.ts";
@@ -46,6 +47,10 @@ export interface DifferOutput {
   readonly diffId?: DiffId;
   /** Digest of the blob as distributed. */
   readonly blobDigest?: Digest;
+  /** Bytes of that blob. */
+  readonly blobBytes?: number;
+  /** How it is compressed. */
+  readonly compression?: CompressionName;
   /** Digest of the table of contents by which the pieces were chosen. */
   readonly tocDigest?: Digest;
   /** Bytes of the layer's files. */

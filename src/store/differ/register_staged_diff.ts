@@ -21,6 +21,7 @@ import { HeldLayers } from "../held_layers.ts";
 import type { ExpectedLayer } from "../incoming_layer.ts";
 import type { Layer } from "../layer.ts";
 import { publishLayers } from "../publish.ts";
+import { ensureHere } from "../roots/refer.ts";
 import { sealInOrder } from "../seal_layers.ts";
 import { SealedInHome } from "../sealed_in_home.ts";
 import { givenIn, type StagedArchive, type StagedLayerDiff } from "./staged_layer_diff.ts";
@@ -60,7 +61,7 @@ export async function registerStagedDiff(
   staged.require(context);
   using held = new HeldLayers(context);
   const { parent } = options;
-  if (parent !== undefined) held.read(parent);
+  if (parent !== undefined) await ensureHere(context, parent, held);
   requireRoom(locationsOf(context, parent).length, 1);
   const record = await namingRoot(context, () => takeOver(context, staged, { ...options, held }));
   return { layer: context.handles.retain(record), archive: staged.archive };

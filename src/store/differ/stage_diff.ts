@@ -4,9 +4,11 @@
  *
  * @module
  */
+import { giveOwner } from "../../changeset/give_owner.ts";
 import { openOwnedTree } from "../../changeset/override_dir.ts";
 import { display } from "../../core/bytes.ts";
 import { StrataError } from "../../core/errors.ts";
+import { rootPair } from "../../core/id_map.ts";
 import { type LayerPath, parseLayerPath, ROOT } from "../../core/layer_path.ts";
 import { layersDirOf } from "../../driver/parts/layer_directory.ts";
 import { ensureDir } from "../../host/files.ts";
@@ -85,6 +87,10 @@ async function applyDiff(
     ...(signal === undefined ? {} : { signal }),
   };
   using target = openOwnedTree(given.treeDir, ownership);
+  if (idMappings !== undefined) {
+    const { uid, gid } = rootPair(idMappings);
+    giveOwner(ownership, () => target.setOwner(ROOT, uid, gid));
+  }
   return await differ.applyDiff(target, options);
 }
 
