@@ -14,7 +14,7 @@
  */
 import { type ByteString, display } from "../core/bytes.ts";
 import { hasCode, StrataError } from "../core/errors.ts";
-import { type FileStat, inodeKey } from "../core/file_stat.ts";
+import { type FileStat, inodeKey, sameTime } from "../core/file_stat.ts";
 import {
   chainShifts,
   containerShift,
@@ -24,7 +24,7 @@ import {
   type IdPair,
   type IdShift,
 } from "../core/id_map.ts";
-import { joinPath, type LayerPath, parentOf, ROOT } from "../core/layer_path.ts";
+import { joinPath, type LayerPath, ROOT } from "../core/layer_path.ts";
 import { fromOsError } from "../host/errno.ts";
 import type { RootedDir } from "../host/rooted_dir.ts";
 import { CAPABILITY, shiftXattr } from "./owner_xattrs.ts";
@@ -42,6 +42,11 @@ export interface ChownRequest {
   readonly unmapped?: "refuse" | IdPair;
   /** Whether an object is a mark of the driver's, such as a whiteout: it belongs to nobody, and is left alone. */
   readonly isMark?: (stat: FileStat) => boolean;
+  /**
+   * Who shows the tree: the kernel (the default), or a program, which may tell the inode numbers and times of before after
+   * a change. Then names are linked with each other again before their object is changed, and times are set in any case.
+   */
+  readonly servedBy?: "kernel" | "program";
   /** Called when nothing was found that the maps do not hold, before anything is changed. */
   readonly whenChecked?: () => void;
 }
@@ -83,8 +88,11 @@ class TreeChown {
   readonly #tree: RootedDir;
   readonly #shift: IdShift;
   readonly #isMark: (stat: FileStat) => boolean;
-  /** The first name of each object that has several. */
-  readonly #firstNames = new Map<string, LayerPath>();
+  readonly #servedBy: "kernel" | "program";
+  /** The directories as they were, each before those that it holds. */
+  readonly #dirs: [LayerPath, FileStat][] = [];
+  /** Of objects with several names, the others by the first one. */
+  readonly #otherNames = new Map<LayerPath, LayerPath[]>();
   #changed = 0;
   #relinked = 0;
 
@@ -92,18 +100,42 @@ class TreeChown {
     this.#tree = tree;
     this.#shift = shiftOf(request);
     this.#isMark = request.isMark ?? (() => false);
+    this.#servedBy = request.servedBy ?? "kernel";
   }
 
-  /** Fails where {@link TreeChown.apply} would. */
+  /** Looks at everything, and fails where {@link TreeChown.apply} would. */
   check(): void {
-    for (const [path, stat] of this.#walk()) this.#outcomeOf(path, stat);
+    const firstNames = new Map<string, LayerPath>();
+    for (const [path, stat] of this.#walk()) {
+      this.#outcomeOf(path, stat);
+      if (stat.type === "dir") this.#dirs.push([path, stat]);
+      else if (stat.nlink > 1) this.#noteName(path, { stat, firstNames });
+    }
   }
 
   apply(): ChownReport {
+    const further = new Set([...this.#otherNames.values()].flat());
     for (const [path, stat] of this.#walk()) {
-      if (stat.type === "dir" || stat.nlink === 1 || !this.#isFurtherName(path, stat)) this.#chown(path, stat);
+      if (further.has(path)) continue;
+      const others = this.#otherNames.get(path) ?? [];
+      if (this.#servedBy === "program") { for (const other of others) this.#relink(path, other); }
+      this.#chown(path, stat);
+      for (const other of others) if (this.#isParted(path, other)) this.#relink(path, other);
     }
+    // What a directory holds comes before the directory itself: copying it up can change its time.
+    for (const [path, stat] of this.#dirs.reverse()) this.#keepTime(path, stat);
     return { changed: this.#changed, relinked: this.#relinked };
+  }
+
+  #noteName(
+    path: LayerPath,
+    { stat, firstNames }: { readonly stat: FileStat; readonly firstNames: Map<string, LayerPath> },
+  ): void {
+    const first = firstNames.get(inodeKey(stat));
+    const others = first === undefined ? undefined : this.#otherNames.get(first);
+    if (first === undefined) firstNames.set(inodeKey(stat), path);
+    else if (others === undefined) this.#otherNames.set(first, [path]);
+    else others.push(path);
   }
 
   /** Every object of the tree, a directory before what it holds. */
@@ -143,27 +175,23 @@ class TreeChown {
     for (const [name, value] of xattrs) this.#tree.setXattr(path, name, value);
     const mayHaveLostBits = stat.type !== "symlink" && (stat.mode & SET_ID_BITS) !== 0;
     if (!keepsOwner && mayHaveLostBits) this.#tree.setMode(path, stat.mode);
+    if (!keepsOwner && stat.type === "symlink") this.#keepTime(path, stat);
   }
 
-  /** Whether the object was met under another name; if so, both are names of one object afterwards. */
-  #isFurtherName(path: LayerPath, stat: FileStat): boolean {
-    const key = inodeKey(stat);
-    const first = this.#firstNames.get(key);
-    if (first === undefined) {
-      this.#firstNames.set(key, path);
-      return false;
-    }
-    const there = this.#tree.stat(first);
-    if (there !== undefined && inodeKey(there) !== key) this.#relink(first, path);
-    return true;
+  #keepTime(path: LayerPath, { atime, mtime }: FileStat): void {
+    const now = this.#tree.stat(path)?.mtime;
+    const isKept = this.#servedBy === "kernel" && now !== undefined && sameTime(now, mtime);
+    if (!isKept) this.#tree.setTimes(path, { atime, mtime });
+  }
+
+  #isParted(first: LayerPath, path: LayerPath): boolean {
+    const [one, other] = [this.#tree.stat(first), this.#tree.stat(path)];
+    return one !== undefined && other !== undefined && inodeKey(one) !== inodeKey(other);
   }
 
   #relink(first: LayerPath, path: LayerPath): void {
-    const dir = parentOf(path);
-    const times = this.#tree.stat(dir);
     this.#tree.unlink(path);
     this.#tree.link(first, path);
-    if (times !== undefined) this.#tree.setTimes(dir, times);
     this.#relinked++;
   }
 }

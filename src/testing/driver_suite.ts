@@ -6,10 +6,12 @@
  * @module
  */
 import { bulkCases } from "./driver_cases/bulk.ts";
+import { contentCases } from "./driver_cases/contents.ts";
 import { crashCases } from "./driver_cases/crashes.ts";
 import { depthCases } from "./driver_cases/depth.ts";
 import { diffCases } from "./driver_cases/diffs.ts";
 import { hostileCases } from "./driver_cases/hostile.ts";
+import { idMapCases } from "./driver_cases/id_maps.ts";
 import { kindCases } from "./driver_cases/kinds.ts";
 import { lifecycleCases } from "./driver_cases/lifecycle.ts";
 import type { DriverCase } from "./driver_cases/case.ts";
@@ -23,6 +25,7 @@ import { sharingCases } from "./driver_cases/sharing.ts";
 import { snapshotObjectCases } from "./driver_cases/snapshot_objects.ts";
 import { snapshotCases } from "./driver_cases/snapshots.ts";
 import { stackingCases } from "./driver_cases/stacking.ts";
+import { templateCases } from "./driver_cases/templates.ts";
 import { timeCases } from "./driver_cases/times.ts";
 import { writingCases } from "./driver_cases/writing.ts";
 
@@ -40,6 +43,9 @@ export const driverCases: readonly DriverCase[] = [
   ...snapshotObjectCases,
   ...kindCases,
   ...diffCases,
+  ...contentCases,
+  ...templateCases,
+  ...idMapCases,
   ...permissionCases,
   ...depthCases,
   ...bulkCases,

@@ -70,6 +70,42 @@ describe("chownTreeByMaps", { skip }, () => {
     assert.equal(ownerOf(dir.path, ROOT), "0:0");
   });
 
+  it("links names again before it changes their object, and sets times, below a program's mount", () => {
+    using dir = scratch();
+    for (const name of ["d", "e"]) mkdirSync(`${dir.path}/${name}`);
+    writeFileSync(`${dir.path}/d/a`, "1");
+    chmodSync(`${dir.path}/d/a`, 0o4755);
+    for (const name of ["d/b", "e/c"]) linkSync(`${dir.path}/d/a`, `${dir.path}/${name}`);
+    symlinkSync("d", `${dir.path}/l`);
+    lutimesSync(`${dir.path}/l`, 1, 1);
+    for (const name of ["d", "e", "."]) utimesSync(`${dir.path}/${name}`, 1, 1);
+    const report = chown(dir.path, { from: IDENTITY, to: FIRST, servedBy: "program" });
+    assert.deepEqual(report, { changed: 5, relinked: 2 });
+    const links = ["d/a", "d/b", "e/c"].map((name) => statSync(`${dir.path}/${name}`));
+    assert.deepEqual(
+      links.map(({ ino, uid, mode }) => [ino, uid, mode & 0o7777]),
+      links.map(() => [links[0]?.ino, 1000, 0o4755]),
+    );
+    using tree = RootedDir.open(dir.path);
+    for (const name of ["d", "e", "l"]) assert.equal(tree.stat(at(name))?.mtime.sec, 1, name);
+    assert.equal(tree.stat(ROOT)?.mtime.sec, 1);
+  });
+
+  it("tells when all is known, and nothing is changed", () => {
+    using dir = scratch();
+    writeFileSync(`${dir.path}/f`, "");
+    const seen: string[] = [];
+    const whenChecked = () => seen.push(ownerOf(dir.path, ROOT), ownerOf(dir.path, at("f")));
+    chown(dir.path, { from: IDENTITY, to: FIRST, whenChecked });
+    assert.deepEqual(seen, ["0:0", "0:0"]);
+    setOwner(dir.path, at("f"), 70_000);
+    assert.throws(
+      () => chown(dir.path, { from: FIRST, to: SECOND, whenChecked }),
+      (e) => hasCode(e, "INVALID_ARGUMENT"),
+    );
+    assert.equal(seen.length, 2);
+  });
+
   it("reaches names that are not UTF-8", () => {
     using dir = scratch();
     using tree = RootedDir.open(dir.path);

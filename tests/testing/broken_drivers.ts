@@ -22,7 +22,7 @@ export interface BrokenDriver {
   readonly fault: string;
   /** The name of a case that does not pass. */
   readonly foundBy: string;
-  readonly needs?: "overlay";
+  readonly needs?: "overlay" | "root";
   open(spec: DriverSpec): Driver;
 }
 
@@ -164,7 +164,8 @@ function withoutNanoseconds(tree: RootedDir, path: LayerPath): void {
   if (stat !== undefined) tree.setTimes(path, { atime: stat.atime, mtime: { sec: stat.mtime.sec, nsec: 0 } });
 }
 
-function withoutLink(tree: RootedDir, path: LayerPath): void {
+/** Parts a file from its other names. */
+export function withoutLink(tree: RootedDir, path: LayerPath): void {
   const stat = tree.stat(path);
   if (stat?.type !== "file" || stat.nlink < 2) return;
   const content = new Uint8Array(stat.size);
@@ -189,7 +190,7 @@ function shareFiles(from: string, to: string): void {
 }
 
 /** All paths, what lies in a directory before the directory itself, so that it can be given its time again. */
-function pathsOf(tree: RootedDir, dir: LayerPath = ROOT): readonly LayerPath[] {
+export function pathsOf(tree: RootedDir, dir: LayerPath = ROOT): readonly LayerPath[] {
   const inside = tree.list(dir).flatMap(({ name }) => {
     const path = joinPath(dir, name);
     return tree.stat(path)?.type === "dir" ? pathsOf(tree, path) : [path];

@@ -5,12 +5,18 @@ import { test } from "node:test";
 import { probeOverlay } from "../../src/driver/overlay/mounting/probe.ts";
 import { driverCases } from "../../src/testing/driver_suite.ts";
 import { withScratchDriver } from "../conformance/scratch_driver.ts";
+import { IS_ROOT } from "../host/scratch.ts";
 import { brokenDrivers } from "./broken_drivers.ts";
+import { brokenCopiers } from "./broken_copiers.ts";
+import { brokenMappers } from "./broken_mappers.ts";
 
-const noOverlay = await probeOverlay(tmpdir());
+const lacking = {
+  overlay: await probeOverlay(tmpdir()),
+  root: IS_ROOT ? undefined : "only root may give files away",
+};
 
-for (const { fault, foundBy, needs, open } of brokenDrivers) {
-  const skip = needs === "overlay" ? noOverlay ?? false : false;
+for (const { fault, foundBy, needs, open } of [...brokenDrivers, ...brokenCopiers, ...brokenMappers]) {
+  const skip = needs === undefined ? false : lacking[needs] ?? false;
   test(`the suite finds out a driver that ${fault}`, { skip }, async () => {
     const found = driverCases.find(({ name }) => name === foundBy);
     if (found === undefined) throw new Error(`There is no case "${foundBy}"`);

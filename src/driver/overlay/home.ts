@@ -16,7 +16,7 @@ import type { LayerLocation } from "../interfaces/layer_sealer.ts";
 import { LayerIds } from "../parts/layer_ids.ts";
 import { LayerQuota, UNLIMITED } from "../parts/quota.ts";
 import { attempt } from "../parts/requests.ts";
-import { openDiff } from "./layer_form.ts";
+import { openDiff, openDiffToChange } from "./layer_form.ts";
 import { LayerNames } from "./layer_names.ts";
 import { LINKS, readLowers, resolveLowers } from "./layout.ts";
 import { type OverlayOptions, parseOverlayOptions } from "./options.ts";
@@ -55,6 +55,7 @@ export class OverlayHome {
       noteOf: ({ dir }) => `${dir}/${ID_NOTE}`,
       treeOf: ({ dir }) => diffOf(dir),
       open: ({ dir }) => openDiff(dir),
+      openToChange: ({ dir }) => openDiffToChange(dir),
       isMark: (stat) => this.#dialect.isWhiteout(stat),
     });
     attempt(opening, () => this.ids.admitAll(this.path));

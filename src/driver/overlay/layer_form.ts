@@ -57,6 +57,11 @@ export function openDiff(dir: string): RootedDir {
   return form.includes("override") ? OverrideDir.open(diff) : RootedDir.open(diff);
 }
 
+/** A layer's own files to change their owners, which are attributes' where these tell them, and else the files' own. */
+export function openDiffToChange(dir: string): RootedDir {
+  return hasForm(dir, "override") ? openDiff(dir) : RootedDir.open(`${dir}/diff`);
+}
+
 /**
  * Makes what a mount program wrote readable for the kernel, before the kernel mounts it.
  * @throws {StrataError} `NOT_SUPPORTED` for a layer that only a mount program can show

@@ -138,7 +138,7 @@ export class OverlayDriver implements Driver {
   }
 
   diffGetter(stack: readonly [LayerLocation, ...LayerLocation[]]): DiffGetter {
-    return new OverlayFiles(this.openTree(stack[0]), () => this.view(stack));
+    return new OverlayFiles(this.openTree(requireLayer(stack[0])), () => this.view(stack));
   }
 
   /** The parent becomes read-only; the new layer does when it is a parent itself. */

@@ -14,6 +14,7 @@ import { StrataError } from "../../core/errors.ts";
 import type { FileStat } from "../../core/file_stat.ts";
 import { checkIdMappings, formatIdMap, IDENTITY, type IdMappings, sameIdMappings } from "../../core/id_map.ts";
 import { ensureDir, pathExists, removeTreeAt } from "../../host/files.ts";
+import { mountAt } from "../../host/mount_table.ts";
 import type { RootedDir } from "../../host/rooted_dir.ts";
 import type { DriverSpec } from "../interfaces/driver_spec.ts";
 import type { LayerLocation } from "../interfaces/layer_sealer.ts";
@@ -112,6 +113,7 @@ export class IdNotes {
       from: stored.mappings,
       to,
       ...(isMark === undefined ? {} : { isMark }),
+      servedBy: mountAt(tree.path)?.fsType.startsWith("fuse") ? "program" : "kernel",
       whenChecked: () => this.#write(location, { ...stored, changingTo: to }, "full"),
     });
     this.#write(location, { mappings: to, lowers: lowers ?? stored.lowers }, "full");

@@ -22,6 +22,8 @@ export interface LayerIdsOptions {
   readonly treeOf: (location: LayerLocation) => string;
   /** Opens them, where they are not kept as they are. */
   readonly open?: (location: LayerLocation) => RootedDir;
+  /** Opens them to change owners, where that is another thing. */
+  readonly openToChange?: (location: LayerLocation) => RootedDir;
   /** Whether an object among them is a mark of the driver's. */
   readonly isMark?: (stat: FileStat) => boolean;
 }
@@ -68,7 +70,7 @@ export class LayerIds extends IdNotes {
   adopt(location: LayerLocation, from: IdMappings): void {
     const to = this.mappingsOf(location);
     if (sameIdMappings(from, to)) return;
-    using tree = this.#open(location);
+    using tree = this.#openToChange(location);
     const { isMark } = this.#options;
     chownTreeByMaps(tree, { from, to, ...(isMark === undefined ? {} : { isMark }) });
   }
@@ -79,8 +81,12 @@ export class LayerIds extends IdNotes {
    */
   change(location: LayerLocation, to: IdMappings): void {
     if (sameIdMappings(this.mappingsOf(location), to)) return;
-    using tree = this.#open(location);
+    using tree = this.#openToChange(location);
     this.changeOwners(location, { tree, to, isMark: this.#options.isMark });
+  }
+
+  #openToChange(location: LayerLocation): RootedDir {
+    return this.#options.openToChange?.(location) ?? this.#open(location);
   }
 
   #open(location: LayerLocation): RootedDir {

@@ -148,7 +148,7 @@ export class VfsDriver implements Driver {
 
   /** The layer's tree: all of it is its own. */
   diffGetter(stack: readonly [LayerLocation, ...LayerLocation[]]): DiffGetter {
-    return this.openTree(stack[0]);
+    return this.openTree(requireLayer(stack[0]));
   }
 
   create(id: CacheId, parent: CacheId | undefined, options: CreateOptions = {}): void {
@@ -156,8 +156,9 @@ export class VfsDriver implements Driver {
     this.#make(id, parent, { ...options, limits: UNLIMITED });
   }
 
-  /** A layer is its whole tree, so the parent does not matter. */
-  createFromTemplate(id: CacheId, { template, access, parent: _, ...options }: TemplateOptions): void {
+  /** A layer is its whole tree, so which parent it is does not matter. */
+  createFromTemplate(id: CacheId, { template, access, parent, ...options }: TemplateOptions): void {
+    if (parent !== undefined) requireLayer(this.locate(parent));
     if (access === "writable") this.createReadWrite(id, template, options);
     else this.create(id, template, options);
   }

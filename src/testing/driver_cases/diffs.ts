@@ -13,13 +13,15 @@ import { mountsBelow } from "../../host/mount_table.ts";
 import type { RootedDir } from "../../host/rooted_dir.ts";
 import { type Driver, stackOf as stackIn } from "../../driver/driver.ts";
 import { dir, file, hardlink, type LayerMember, layerTar, opaque, symlink, whiteout } from "../layer_builder.ts";
-import { listingOf, shapeOf, type TreeShape } from "../tree_listing.ts";
+import { shapeOf, type TreeShape } from "../tree_listing.ts";
 import {
   at,
+  bytesOf,
   changeLines,
   type DriverCase,
   type DriverContext,
   inTree,
+  layerListing,
   openWritable,
   put,
   stackOf,
@@ -84,7 +86,7 @@ async function manyChanges(context: DriverContext): Promise<void> {
     inTree(path, change);
     await driver.put(id);
     await withCopyOf(driver, { id, parent: topId(stack) }, async (copy) => {
-      assert.deepEqual(await treeOf(driver, copy), await treeOf(driver, id));
+      assert.deepEqual(await layerListing(driver, copy), await layerListing(driver, id));
       const changes = changeLines(await driver.changes(id, topId(stack)));
       assert.deepEqual(changeLines(await driver.changes(copy, topId(stack))), changes);
       const [one, two] = [id, copy].map((layer) => bytesOf(driver.diff(layer, topId(stack))));
@@ -103,7 +105,7 @@ async function withoutParent(context: DriverContext): Promise<void> {
     });
     await driver.put(id);
     await withCopyOf(driver, { id, parent: undefined }, async (copy) => {
-      assert.deepEqual(withoutRoot(await treeOf(driver, copy)), withoutRoot(await treeOf(driver, id)));
+      assert.deepEqual(withoutRoot(await layerListing(driver, copy)), withoutRoot(await layerListing(driver, id)));
     });
   });
 }
@@ -224,14 +226,14 @@ async function cutOff(context: DriverContext): Promise<void> {
   const { driver } = context;
   const below = [file("a", "1")];
   await withApplied(context, { below, diffs: [layerTar([file("b", "2")])] }, async (id, parent) => {
-    const before = await treeOf(driver, id);
+    const before = await layerListing(driver, id);
     const tar = layerTar([whiteout("a"), file("c", "x".repeat(5000))]);
     const stream = streamOf(tar.subarray(0, 2000));
     await assert.rejects(
       async () => await driver.applyDiff(id, parent, { kind: "tar", stream }),
       (error) => hasCode(error, "INVALID_ARCHIVE"),
     );
-    assert.deepEqual(await treeOf(driver, id), before);
+    assert.deepEqual(await layerListing(driver, id), before);
     assert.equal(mountsBelow(driver.spec.home).length, 0);
   });
 }
@@ -290,11 +292,6 @@ async function shapeIn(driver: Driver, id: CacheId): Promise<TreeShape> {
   return shapeOf(view);
 }
 
-async function treeOf(driver: Driver, id: CacheId): Promise<readonly string[]> {
-  await using view = await driver.view(stackIn(driver, id));
-  return listingOf(view);
-}
-
 /** Nothing in a diff without a parent needs to tell of the root. */
 function withoutRoot(listing: readonly string[]): readonly string[] {
   return listing.slice(1);
@@ -302,8 +299,4 @@ function withoutRoot(listing: readonly string[]): readonly string[] {
 
 function streamOf(bytes: Uint8Array): ReadableStream<Uint8Array> {
   return new Blob([bytes.slice()]).stream();
-}
-
-async function bytesOf(stream: ReadableStream<Uint8Array>): Promise<Uint8Array> {
-  return new Uint8Array(await new Response(stream).arrayBuffer());
 }
