@@ -23,6 +23,14 @@ export interface ToolRecord {
   readonly "big-data-names"?: readonly string[];
 }
 
+/** Runs its arguments in a user namespace in which all ids are those of the host. */
+const IN_USER_NAMESPACE = `
+gate=$(mktemp -u); mkfifo "$gate"
+GATE="$gate" unshare --mount --user sh -c 'read _ <"$GATE"; exec "$@"' sh "$@" & child=$!
+until [ "$(readlink /proc/$child/ns/user)" != "$(readlink /proc/self/ns/user)" ]; do sleep 0.01; done
+echo 0 0 400000 >/proc/$child/uid_map; echo 0 0 400000 >/proc/$child/gid_map
+echo >"$gate"; wait $child; status=$?; rm "$gate"; exit $status`;
+
 /** The tool and its root. Dispose of it: the tool leaves its driver's home mounted on itself. */
 export class ContainersTool implements Disposable {
   readonly root: string;
@@ -30,6 +38,7 @@ export class ContainersTool implements Disposable {
   readonly #scratch: string;
   readonly #options: readonly string[];
   readonly #config: string;
+  #prefix: readonly string[] = [];
   #files = 0;
 
   /** @param options further global options */
@@ -56,7 +65,8 @@ export class ContainersTool implements Disposable {
 
   /** What a command writes. */
   run(...args: readonly string[]): Uint8Array {
-    const result = spawnSync("containers-storage", [...args.slice(0, 1), ...this.#options, ...args.slice(1)], {
+    const [program = "", ...before] = [...this.#prefix, "containers-storage"];
+    const result = spawnSync(program, [...before, ...args.slice(0, 1), ...this.#options, ...args.slice(1)], {
       maxBuffer: 1 << 30,
       env: this.environment,
     });
@@ -80,6 +90,16 @@ export class ContainersTool implements Disposable {
     const path = `${this.#scratch}/file-${++this.#files}`;
     writeFileSync(path, content);
     return path;
+  }
+
+  /** Calls while the tool is started in a user namespace, for which the kernel maps no mounts: so it changes owners. */
+  inUserNamespace(call: () => void): void {
+    this.#prefix = ["sh", "-c", IN_USER_NAMESPACE, "sh"];
+    try {
+      call();
+    } finally {
+      this.#prefix = [];
+    }
   }
 
   [Symbol.dispose](): void {

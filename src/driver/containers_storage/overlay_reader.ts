@@ -23,7 +23,7 @@ import type { OutsideTree } from "../interfaces/outside_layers.ts";
 import type { DiskUsage, FoundLayer, LayerTree } from "../interfaces/proto_driver.ts";
 import { OverlayFiles } from "../overlay/diff_files.ts";
 import { ProgramDir } from "../overlay/program_dir.ts";
-import { overlayDialect } from "../overlay/whiteouts.ts";
+import { currentMarks, overlayDialect } from "../overlay/whiteouts.ts";
 import { directoryUsage } from "../parts/directory_size.ts";
 import { attempt, requireLayer } from "../parts/requests.ts";
 import { findOutsideLayers, shownUnmapped } from "./outside_homes.ts";
@@ -34,6 +34,8 @@ import { findStray } from "./stray_paths.ts";
 /** Before every change, so that contents decide. Files of a shared layer are the same inode, and are not read. */
 const BEGINNING: Timespec = { sec: 0, nsec: 0 };
 
+const USER_MARK = /^user\.overlay\./;
+
 /** Reads layers that lie upon each other. */
 export class OverlayReader extends ReadOnlyDriver {
   readonly #homes: OverlayHomes;
@@ -42,7 +44,9 @@ export class OverlayReader extends ReadOnlyDriver {
   constructor(spec: DriverSpec, outside?: () => OutsideHome) {
     super(spec, outside);
     this.#homes = new OverlayHomes([spec.home, ...spec.outside?.furtherHomes ?? []]);
-    this.#dialect = overlayDialect(this.#homes.marks);
+    const dialect = overlayDialect(this.#homes.marks);
+    // That tool leaves the marks of either kind out of its diffs, whoever made them.
+    this.#dialect = { ...dialect, isPrivateXattr: (name) => dialect.isPrivateXattr(name) || USER_MARK.test(name) };
   }
 
   locate(id: CacheId): LayerLocation {
@@ -137,10 +141,15 @@ export class OverlayReader extends ReadOnlyDriver {
     return { path: `${this.locate(id).dir}/merged`, kind: "mount" };
   }
 
-  /** @throws {StrataError} also `NOT_SUPPORTED` for a layer that is kept in several directories */
+  /** @throws {StrataError} also `NOT_SUPPORTED` for a layer that mounts would show otherwise than it is */
   protected asOutside(id: CacheId): OutsideTree {
     const [dir, ...rotated] = this.#homes.treesOf(this.locate(id));
-    if (rotated.length > 0) throw rotatedLayer(id);
+    if (rotated.length > 0) {
+      throw notUsable(id, "its files are kept in several directories, since their owners were changed");
+    }
+    if (this.#homes.marks !== currentMarks()) {
+      throw notUsable(id, "a user without privileges wrote it, whose opaque directories this process cannot mount");
+    }
     return { dir, idMappings: this.idMappingsOf(id), form: this.#homes.formOf(dir) };
   }
 
@@ -189,11 +198,10 @@ class LayerFiles implements DiffGetter {
   }
 }
 
-function rotatedLayer(id: CacheId): StrataError<"NOT_SUPPORTED"> {
+function notUsable(id: CacheId, why: string): StrataError<"NOT_SUPPORTED"> {
   return new StrataError(
     "NOT_SUPPORTED",
-    `Cannot use layer ${id} in another home: containers/storage keeps its files in several directories, since their owners ` +
-      "were changed; copy the layer",
-    { feature: "layers in several directories" },
+    `Cannot use layer ${id} of containers/storage in place: ${why}; copy the layer with "strata adopt"`,
+    { feature: "layers of other stores" },
   );
 }
