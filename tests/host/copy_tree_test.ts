@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { type LayerPath, ROOT } from "../../src/core/layer_path.ts";
-import { type CopyOptions, type CopyReport, copyTree } from "../../src/host/copy_tree.ts";
+import { copyContent, type CopyOptions, type CopyReport, copyTree } from "../../src/host/copy_tree.ts";
 import { RootedDir } from "../../src/host/rooted_dir.ts";
 import { at, atBytes, bytes, IS_ROOT, scratch } from "./scratch.ts";
 
@@ -180,5 +180,19 @@ describe("copyTree()", () => {
     const seen: string[] = [];
     p.copy({ onEntry: (path) => seen.push(path) });
     assert.deepEqual(seen, ["", "a", "a/x", "b", "b/1", "b/2", "c"]);
+  });
+});
+
+describe("copyContent()", () => {
+  it("tells whether blocks are shared, and shares none when it must not", () => {
+    using p = pair();
+    put(p.from, at("f"), encoder.encode("content"));
+    for (const reflink of ["where possible", "never"] as const) {
+      using source = p.from.openRead(at("f"));
+      using target = p.to.create(at(reflink), 0o600);
+      const outcome = copyContent(source, target, { reflink });
+      if (reflink === "never") assert.equal(outcome, "copied");
+      assert.deepEqual(contentOf(p.to, at(reflink)), encoder.encode("content"));
+    }
   });
 });

@@ -188,6 +188,23 @@ describe("RootedDir objects", () => {
     assert.deepEqual(j.root.stat(ROOT)?.mtime, TIME);
   });
 
+  it("linkOpen() names an open file, wherever it lies, and never what took its place", () => {
+    using j = jail();
+    j.root.mkdir(at("d"), 0o755);
+    put(j.root, "f");
+    using file = j.root.openRead(at("f"));
+    fs.writeFileSync(join(j.inside, "other"), "other");
+    j.root.rename(at("other"), at("f"));
+    j.root.link(at("f"), at("kept"));
+    // The last name of the open file is gone: nothing is there to be named any more.
+    assert.throws(() => j.root.linkOpen(file, at("d/g")), withCode("ENOENT"));
+    using outside = RootedDir.open(j.outside);
+    using secret = outside.openRead(at("secret"));
+    j.root.linkOpen(secret, at("d/g"));
+    assert.equal(fs.statSync(join(j.inside, "d/g")).ino, fs.statSync(join(j.outside, "secret")).ino);
+    assert.throws(() => j.root.linkOpen(secret, at("d/g")), withCode("EEXIST"));
+  });
+
   it("stat() tells type, size and links; nothing there is undefined", () => {
     using j = jail();
     put(j.root, "f", "12345");
