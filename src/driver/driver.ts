@@ -11,7 +11,7 @@
  * - {@link LayerSealer}, {@link LayerUpkeep}: what the layer store needs beside
  * - {@link OutsideLayers}, {@link AdditionalLayerDriver}, where the driver can: layers of other stores
  *
- * Interfaces that no driver of this package has yet are in `differ_driver.ts`.
+ * What differs stage is no part of a driver's: the store seals it as every layer (`store/differ/`).
  *
  * @module
  */
