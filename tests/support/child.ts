@@ -10,7 +10,7 @@ import { fileURLToPath } from "node:url";
 import type { ErrorCode } from "../../mod.ts";
 
 /** What a child is to do. */
-export type ChildTask = "hold" | "register" | "register-forever" | "run-a-job";
+export type ChildTask = "hold" | "register" | "register-forever" | "run-a-job" | "stage";
 
 /** A child's orders, as JSON in its first argument. */
 export interface ChildOrder {

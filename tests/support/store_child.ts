@@ -9,6 +9,7 @@ import { isStrataError, LayerStore, parseChainId } from "../../mod.ts";
 import { file, layerTar } from "../../src/testing/layer_builder.ts";
 import { WorkerPool } from "../../src/worker/pool.ts";
 import type { ChildOrder, ChildTask, ChildWord } from "./child.ts";
+import { archiveDiffer } from "./archive_differ.ts";
 import { streamOf } from "./scratch_store.ts";
 
 const TASKS: Readonly<Record<ChildTask, (order: ChildOrder) => Promise<void>>> = {
@@ -16,6 +17,7 @@ const TASKS: Readonly<Record<ChildTask, (order: ChildOrder) => Promise<void>>> =
   "register": register,
   "register-forever": registerForever,
   "run-a-job": runJob,
+  "stage": stage,
 };
 
 const order: ChildOrder = JSON.parse(process.argv[2] ?? "{}");
@@ -56,6 +58,14 @@ async function registerForever(order: ChildOrder): Promise<void> {
 async function runJob({ root }: ChildOrder): Promise<void> {
   for (const pace of ["background", "full"] as const) await new WorkerPool({ pace }).run("sync", { dirs: [root] });
   say({ type: "done" });
+}
+
+/** Has something staged until it is killed. */
+async function stage(order: ChildOrder): Promise<void> {
+  const store = await open(order);
+  await store.stageDiff(archiveDiffer([file("f", "content")]));
+  say({ type: "done" });
+  await new Promise((resolve) => process.stdin.on("end", resolve).resume());
 }
 
 function open({ root, runRoot, driver, durability = "none" }: ChildOrder): Promise<LayerStore> {

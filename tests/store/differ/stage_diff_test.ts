@@ -20,6 +20,7 @@ import {
 import { parseLayerPath } from "../../../src/core/layer_path.ts";
 import { dir, file, hardlink, layerTar, opaque, symlink, whiteout } from "../../../src/testing/layer_builder.ts";
 import { archiveDiffer, diffIdOf, putContent, tarSplitOf } from "../../support/archive_differ.ts";
+import { Child } from "../../support/child.ts";
 import renaming from "../../driver/example_driver.ts";
 import { bytesOf, DRIVERS, ScratchRoot, streamOf } from "../../support/scratch_store.ts";
 import { listTree } from "../../support/tree_listing.ts";
@@ -121,6 +122,19 @@ for (const driver of DRIVERS) {
       await staged[Symbol.asyncDispose]();
       assert.deepEqual(scratch.leftovers(), []);
       await refused("NOT_RETAINED", () => store.registerStagedDiff(staged));
+    });
+
+    it("is removed by gc when its process was killed, and not before", async () => {
+      using scratch = new ScratchRoot();
+      await using store = await scratch.open({ driver });
+      const runRoot = join(scratch.dir, "run");
+      await using child = new Child({ task: "stage", root: scratch.root, runRoot, driver });
+      assert.deepEqual(await child.firstWord(), { type: "done" });
+      assert.deepEqual((await store.gc({ minAgeMs: 0 })).outcomes, []);
+      assert.equal((await child.kill()).signal, "SIGKILL");
+      assert.equal(scratch.leftovers().length, 1);
+      await store.gc({ minAgeMs: 0 });
+      assert.deepEqual(scratch.leftovers(), []);
     });
 
     it("is used up by registering, and belongs to its store", async () => {
