@@ -99,7 +99,7 @@ export class OverrideDir extends RootedDir {
   /** See {@link RootedDir.setOwner}. */
   override setOwner(path: LayerPath, uid: number, gid: number): void {
     const stat = this.stat(path);
-    if (stat !== undefined && canBeTold(stat)) return this.#tell(path, { ...stat, uid, gid });
+    if (stat !== undefined && canBeTold(stat)) return this.#tellAnew(path, { ...stat, uid, gid });
     try {
       super.setOwner(path, uid, gid);
     } catch (error) {
@@ -111,7 +111,7 @@ export class OverrideDir extends RootedDir {
   override setMode(path: LayerPath, mode: number): void {
     const stat = this.stat(path);
     if (stat === undefined || !canBeTold(stat)) return super.setMode(path, mode);
-    this.#tell(path, { ...stat, mode });
+    this.#tellAnew(path, { ...stat, mode });
   }
 
   /** What an object's attributes say of it. */
@@ -121,6 +121,16 @@ export class OverrideDir extends RootedDir {
 
   #tell(path: LayerPath, told: Told): void {
     this.setXattr(path, OVERRIDE_XATTR, formatOverride(told));
+  }
+
+  /** Of an object that a mount program may have told of: what it said would count for more. */
+  #tellAnew(path: LayerPath, told: Told): void {
+    this.#tell(path, told);
+    const { uid, gid, mode } = told;
+    for (const name of super.xattrs(path).keys()) {
+      if (!isOverrideXattr(name) || name === OVERRIDE_XATTR) continue;
+      this.setXattr(path, name, formatOverride({ uid, gid, mode, rdevMajor: 0, rdevMinor: 0 }));
+    }
   }
 }
 

@@ -23,8 +23,10 @@ const WITHOUT = [
   "every kind of object takes the place of every other in a layer",
   "every kind of object comes back in a third layer, and nothing of the second shows",
   "hostile: a fifo and a device where a directory was",
-  // It forgets the mode of a directory that it copies up, as long as that is mounted.
+  "a copy of a layer keeps owners, setuid, devices, pipes and privileged attributes",
+  // It forgets owner and mode of a directory that it copies up.
   "a directory's mode is the last layer's",
+  "other owners change nothing else of a layer, and no layer below",
   // It forgets the owner when it changes the mode.
   "snapshots: an owner changed reaches the next, and not the one below",
 ];

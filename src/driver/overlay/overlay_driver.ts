@@ -206,7 +206,8 @@ export class OverlayDriver implements Driver {
 
   async updateLayerIdMap(id: CacheId, options: UpdateIdMapOptions): Promise<void> {
     const location = requireLayer(this.locate(id));
-    await remapLayer({ location, parents: this.parentsOf(id), ids: this.#ids, mounts: this.#mounts }, options);
+    const copyUp = this.capabilities.ownership === "recorded" ? () => this.#copyUp(id) : undefined;
+    await remapLayer({ location, parents: this.parentsOf(id), ids: this.#ids, mounts: this.#mounts, copyUp }, options);
   }
 
   idMappingsOf(id: CacheId): IdMappings {
@@ -290,6 +291,12 @@ export class OverlayDriver implements Driver {
   #make(id: CacheId, parent: CacheId | undefined, options: Pick<NewLayer, "limits" | "idMappings">): void {
     requireAbsent(this.locate(id));
     this.#maker.make({ ...options, location: this.locate(id), below: this.#stackOf(parent) });
+  }
+
+  /** Has a layer's own files hold all that shows. */
+  async #copyUp(id: CacheId): Promise<void> {
+    const stream = this.diff(id, undefined);
+    await this.applyDiff(id, this.parentsOf(id)[0]?.cacheId, { kind: "tar", stream });
   }
 
   /** A layer with all below it, top first; nothing for no layer. */

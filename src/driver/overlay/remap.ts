@@ -5,7 +5,8 @@
  * Where mounts can map the layers below, only the layer's own files change hands. Elsewhere all that shows of the layers
  * below is copied up, by changing owners through a mount, and stays in the layer's own `diff`: containers/storage puts that
  * copy into a lower directory of the layer's own, which no other reader of this layout knows. What the layer changed is
- * found by comparison either way, and owners are compared as the container sees them.
+ * found by comparison either way, and owners are compared as the container sees them. Where attributes tell owners, which mount
+ * programs forget, the layer gets its own whole diff instead; until the owners are changed that changes nothing.
  *
  * @module
  */
@@ -25,6 +26,8 @@ export interface RemappedLayer {
   readonly parents: readonly LayerLocation[];
   readonly ids: LayerIds;
   readonly mounts: Pick<OverlayMounts, "get" | "put" | "over" | "whyNoShifting">;
+  /** Copies all that shows of the layers below, where a mount would forget owners. Absent: it does not. */
+  readonly copyUp?: (() => Promise<void>) | undefined;
 }
 
 /**
@@ -33,11 +36,15 @@ export interface RemappedLayer {
  *   not hold, before anything is changed
  */
 export async function remapLayer(layer: RemappedLayer, { from, to, mountLabel }: UpdateIdMapOptions): Promise<void> {
-  const { location, ids, mounts } = layer;
+  const { location, ids, mounts, copyUp } = layer;
   ids.require(location, from);
   requireFree(layer);
   if (sameIdMappings(from, to)) return;
   if (await canShow(layer, to)) return ids.change(location, to);
+  if (copyUp !== undefined) {
+    await copyUp();
+    return ids.change(location, to, { lowers: "covered" });
+  }
   const path = await mounts.get(location, mountLabel === undefined ? {} : { mountLabel });
   try {
     using tree = RootedDir.open(path);

@@ -12,7 +12,7 @@ import { chownTreeByMaps } from "../../changeset/chown_tree.ts";
 import { type LayerDir, MappedDir } from "../../changeset/mapped_dir.ts";
 import type { DriverSpec } from "../interfaces/driver_spec.ts";
 import type { LayerLocation } from "../interfaces/layer_sealer.ts";
-import { IdNotes } from "./id_notes.ts";
+import { type ChangeOwnersRequest, IdNotes } from "./id_notes.ts";
 
 /** A home's layout, as far as it matters here. */
 export interface LayerIdsOptions {
@@ -77,12 +77,13 @@ export class LayerIds extends IdNotes {
 
   /**
    * Gives a layer's own files to the owners that other maps ask for, and notes it.
+   * @param options what becomes of the layers below, where that changes
    * @throws {StrataError} as {@link IdNotes.changeOwners}
    */
-  change(location: LayerLocation, to: IdMappings): void {
+  change(location: LayerLocation, to: IdMappings, options: Pick<ChangeOwnersRequest, "lowers"> = {}): void {
     if (sameIdMappings(this.mappingsOf(location), to)) return;
     using tree = this.#openToChange(location);
-    this.changeOwners(location, { tree, to, isMark: this.#options.isMark });
+    this.changeOwners(location, { tree, to, isMark: this.#options.isMark, ...options });
   }
 
   #openToChange(location: LayerLocation): RootedDir {

@@ -6,13 +6,14 @@
  */
 import assert from "node:assert/strict";
 import { setTimeout } from "node:timers/promises";
-import { fromText } from "../../core/bytes.ts";
+import { type ByteString, fromText } from "../../core/bytes.ts";
 import { type CacheId, randomCacheId } from "../../core/ids.ts";
 import { type LayerPath, parseLayerPath } from "../../core/layer_path.ts";
 import { openForWrite } from "../../host/files.ts";
 import type { OpenFile } from "../../host/open_file.ts";
 import { RootedDir } from "../../host/rooted_dir.ts";
 import type { Change } from "../../changeset/change.ts";
+import { OVERRIDE_XATTR } from "../../changeset/override_stat.ts";
 import { PlainView } from "../../changeset/plain_view.ts";
 import type { TreeView } from "../../changeset/tree_view.ts";
 import { type Driver, stackOf as stackIn } from "../../driver/driver.ts";
@@ -101,8 +102,21 @@ export async function inView<T>(
 
 /** All that can be seen in a directory of this machine. */
 export function listingAt(path: string): readonly string[] {
-  using tree = new PlainView(RootedDir.open(path));
+  using tree = new PlainView(MountedDir.open(path));
   return listingOf(tree);
+}
+
+/** A mounted tree. fuse-overlayfs 1.10 shows the attribute by which a layer tells what its objects are. */
+export class MountedDir extends RootedDir {
+  static override open(path: string): MountedDir {
+    return new MountedDir(RootedDir.openHandle(path), path);
+  }
+
+  override xattrs(path: LayerPath): Map<ByteString, Uint8Array> {
+    const attributes = super.xattrs(path);
+    attributes.delete(OVERRIDE_XATTR);
+    return attributes;
+  }
 }
 
 /** All that can be seen in a layer, without a mount where the driver can. */
@@ -177,7 +191,7 @@ export function inTree<T>(path: string, use: (tree: RootedDir) => T): T {
 
 /** Whether the archive's owners, special modes, devices and privileged attributes can be kept. */
 export function keepsOwners({ ownership }: DriverCapabilities): boolean {
-  return ownership === "archive";
+  return ownership === "archive" || ownership === "recorded";
 }
 
 /** Whether layers appear when they are published. */

@@ -15,7 +15,6 @@ import { hasCode } from "../../core/errors.ts";
 import { containerShift, IDENTITY, type IdMappings } from "../../core/id_map.ts";
 import { type CacheId, randomCacheId } from "../../core/ids.ts";
 import { ROOT } from "../../core/layer_path.ts";
-import { RootedDir } from "../../host/rooted_dir.ts";
 import { dir, file, hardlink, type LayerMember, renamed, symlink, whiteout } from "../layer_builder.ts";
 import { listingOf } from "../tree_listing.ts";
 import {
@@ -26,6 +25,7 @@ import {
   inTree,
   keepsOwners,
   layerListing,
+  MountedDir,
   put,
   stackOf,
   topId,
@@ -185,7 +185,7 @@ async function assertMapped(
     assert.deepEqual(await layerListing(one, id), listing);
   }
   {
-    using view = new PlainView(new MappedDir(RootedDir.open(await driver.get(id)), { shift: containerShift(maps) }));
+    using view = new PlainView(new MappedDir(MountedDir.open(await driver.get(id)), { shift: containerShift(maps) }));
     assert.deepEqual(listingOf(view), listing, "the mounted tree belongs to others");
   }
   await driver.put(id);
