@@ -8,6 +8,13 @@ import { spawnSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { type ContainersDriver, ContainersLayout } from "../../src/metadata/containers_storage/layout.ts";
 
+/** A range of ids. */
+export interface ToolIdMap {
+  readonly container_id: number;
+  readonly host_id: number;
+  readonly size: number;
+}
+
 /** A record as that tool shows it. */
 export interface ToolRecord {
   readonly id: string;
@@ -19,7 +26,8 @@ export interface ToolRecord {
   readonly "diff-size"?: number;
   readonly "compressed-diff-digest"?: string;
   readonly "compressed-size"?: number;
-  readonly uidmap?: readonly unknown[];
+  readonly uidmap?: readonly ToolIdMap[];
+  readonly gidmap?: readonly ToolIdMap[];
   readonly "big-data-names"?: readonly string[];
 }
 
@@ -74,10 +82,10 @@ export class ContainersTool implements Disposable {
     return new Uint8Array(result.stdout);
   }
 
-  /** What a command writes as JSON. */
-  json(...args: readonly string[]): unknown {
-    const text = new TextDecoder().decode(this.run(...args));
-    return JSON.parse(text);
+  /** Records that a command shows. */
+  records(command: "layers" | "layer", ...ids: readonly string[]): readonly ToolRecord[] {
+    const records: readonly ToolRecord[] = JSON.parse(new TextDecoder().decode(this.run(command, "-j", ...ids)));
+    return records;
   }
 
   /** Makes a layer of a tar. */

@@ -5,11 +5,10 @@
  * @module
  */
 import { StrataError } from "../../core/errors.ts";
-import type { Timespec } from "../../core/file_stat.ts";
+import type { FileStat, Timespec } from "../../core/file_stat.ts";
 import type { CacheId } from "../../core/ids.ts";
 import type { LayerPath } from "../../core/layer_path.ts";
 import { directoryExists } from "../../host/files.ts";
-import type { OpenFile } from "../../host/open_file.ts";
 import type { RootedDir } from "../../host/rooted_dir.ts";
 import type { Change } from "../../changeset/change.ts";
 import { compareTrees, compareUpper } from "../../changeset/compare.ts";
@@ -26,6 +25,7 @@ import { ProgramDir } from "../overlay/program_dir.ts";
 import { currentMarks, overlayDialect } from "../overlay/whiteouts.ts";
 import { directoryUsage } from "../parts/directory_size.ts";
 import { attempt, requireLayer } from "../parts/requests.ts";
+import { withoutIdleRoot } from "./idle_root.ts";
 import { findOutsideLayers, shownUnmapped } from "./outside_homes.ts";
 import { OverlayHomes } from "./overlay_homes.ts";
 import { ReadOnlyDriver } from "./read_only_driver.ts";
@@ -78,24 +78,10 @@ export class OverlayReader extends ReadOnlyDriver {
 
   /** What the layer does not hold itself is looked up where its own directory says, which its record may not know. */
   diffGetter([own]: readonly [LayerLocation, ...LayerLocation[]]): DiffGetter {
-    const [top, ...rotated] = this.#homes.treesOf(own);
+    // What changing owners copied from layers below lies in the other directories.
+    const [top] = this.#homes.treesOf(own);
     const whole = (): TreeView => this.view(this.#stackOf(own.cacheId));
-    const tree = this.#openTree(own, top);
-    const dialect = this.#dialect;
-    const isCopied = rotated.length > 0 || this.spec.outside?.idMappings[own.cacheId] !== undefined;
-    return new LayerFiles(tree, {
-      whole,
-      findStray(members) {
-        // Changing owners copies the files of the layers below into the layer.
-        using below = isCopied ? whole() : undefined;
-        return findStray({
-          tree,
-          members,
-          isWhiteout: (stat) => dialect.isWhiteout(stat),
-          isKnown: (path) => below?.stat(path) !== undefined,
-        });
-      },
-    });
+    return new LayerFiles(this.#openTree(own, top), { whole, dialect: this.#dialect });
   }
 
   /** Of layers upon each other, the upper directory alone is walked. */
@@ -106,11 +92,12 @@ export class OverlayReader extends ReadOnlyDriver {
     using before = this.view(this.#stackOf(parent));
     const [top, ...rotated] = this.#homes.treesOf(stack[0]);
     if (stack[1]?.cacheId !== parent || rotated.length > 0) {
-      return compareTrees({ now, before, unchangedBefore: BEGINNING });
+      return withoutIdleRoot(compareTrees({ now, before, unchangedBefore: BEGINNING }), { now, before });
     }
     using upper = this.#openTree(stack[0], top);
     const copies = upper instanceof ProgramDir ? { isCopy: (path: LayerPath) => upper.isCopy(path) } : {};
-    return compareUpper({ upper, dialect: this.#dialect, now, before, ...copies });
+    const changes = compareUpper({ upper, dialect: this.#dialect, now, before, ...copies });
+    return withoutIdleRoot(changes, { now, before });
   }
 
   readWriteDiskUsage(id: CacheId): DiskUsage {
@@ -174,27 +161,28 @@ export class OverlayReader extends ReadOnlyDriver {
 }
 
 /** How a layer's files are looked at beside opening them. */
-interface LayerFilesOptions extends Required<Pick<DiffGetter, "findStray">> {
+interface LayerFilesOptions {
   /** The layer and all below it. */
   readonly whole: () => TreeView;
+  readonly dialect: WhiteoutDialect;
 }
 
 /** The files that one layer brought. */
-class LayerFiles implements DiffGetter {
-  readonly findStray: NonNullable<DiffGetter["findStray"]>;
-  readonly #files: OverlayFiles;
+class LayerFiles extends OverlayFiles {
+  readonly #tree: RootedDir;
+  readonly #dialect: WhiteoutDialect;
 
-  constructor(tree: RootedDir, { whole, findStray }: LayerFilesOptions) {
-    this.#files = new OverlayFiles(tree, whole);
-    this.findStray = findStray;
+  /** Takes the layer's directory over. */
+  constructor(tree: RootedDir, { whole, dialect }: LayerFilesOptions) {
+    super(tree, whole);
+    this.#tree = tree;
+    this.#dialect = dialect;
   }
 
-  openRead(path: LayerPath): OpenFile {
-    return this.#files.openRead(path);
-  }
-
-  [Symbol.dispose](): void {
-    this.#files[Symbol.dispose]();
+  /** See {@link DiffGetter.findStray}. */
+  findStray(members: ReadonlySet<LayerPath>): LayerPath | undefined {
+    const isWhiteout = (stat: FileStat): boolean => this.#dialect.isWhiteout(stat);
+    return findStray({ tree: this.#tree, members, isWhiteout, isKnown: () => false });
   }
 }
 

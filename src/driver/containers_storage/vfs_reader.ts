@@ -22,6 +22,7 @@ import type { OutsideTree } from "../interfaces/outside_layers.ts";
 import type { DiskUsage, FoundLayer, LayerTree } from "../interfaces/proto_driver.ts";
 import { directoryUsage } from "../parts/directory_size.ts";
 import { attempt, requireLayer, topOf } from "../parts/requests.ts";
+import { withoutIdleRoot } from "./idle_root.ts";
 import { findOutsideLayers, locateIn, shownUnmapped } from "./outside_homes.ts";
 import { ReadOnlyDriver } from "./read_only_driver.ts";
 import { findStray } from "./stray_paths.ts";
@@ -67,7 +68,7 @@ export class VfsReader extends ReadOnlyDriver {
     using now = this.view([this.locate(id)]);
     if (parent === undefined) return compareTrees({ now, before: undefined });
     using before = this.view([this.locate(parent)]);
-    return compareTrees({ now, before, unchangedBefore: BEGINNING });
+    return withoutIdleRoot(compareTrees({ now, before, unchangedBefore: BEGINNING }), { now, before });
   }
 
   readWriteDiskUsage(id: CacheId): DiskUsage {
