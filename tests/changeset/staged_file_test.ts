@@ -45,8 +45,9 @@ function inode(path: string): bigint {
 }
 
 function factsOf(path: string) {
+  // Node tells of nanoseconds, too.
   const { mode, uid, gid, mtimeMs } = statSync(path);
-  return { mode: (mode & 0o7777).toString(8), uid, gid, mtimeMs };
+  return { mode: (mode & 0o7777).toString(8), uid, gid, mtimeMs: Math.floor(mtimeMs) };
 }
 
 describe("Unpacker: files that are adopted", AS_ROOT, () => {
