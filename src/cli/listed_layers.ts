@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { CatalogRecord, LayerStore, MountRecord } from "../../mod.ts";
+import type { CatalogEntry, CatalogRecord, LayerStore, MountRecord } from "../../mod.ts";
 
 /** A line of the list; the document of the same item. */
 export interface ListedLayer {
@@ -19,6 +19,8 @@ export interface ListedLayer {
   /** Bytes of the layer alone; nothing is measured for it, so those of writable layers are unknown. */
   readonly diffSize: number | null;
   readonly created: string | null;
+  /** The root that it lies in, if that is only read. */
+  readonly root: string | null;
   /** `damaged`: a record without a layer that can be used. */
   readonly state: "ok" | "damaged";
 }
@@ -29,7 +31,7 @@ export interface LayerList {
   readonly warnings: readonly string[];
 }
 
-/** Records oldest first, then the writable layers that have none by name. */
+/** Records oldest first, then the writable layers that have none by name, then the records of roots that are only read. */
 export function listLayers(store: LayerStore): LayerList {
   const { layers, broken, findings } = store.layers();
   const { mounts, broken: brokenMounts } = store.rwLayers();
@@ -41,6 +43,9 @@ export function listLayers(store: LayerStore): LayerList {
     return writableLayer(mounts.get(record.target.mountName), record);
   });
   for (const mount of mounts.values()) if (!recorded.has(mount.name)) items.push(writableLayer(mount, undefined));
+  for (const entry of store.catalog.layers()) {
+    if (entry.root !== undefined) items.push(layerElsewhere(entry, entry.root));
+  }
   const wrong = [...catalog.findings, ...broken, ...findings, ...brokenMounts];
   return { items, warnings: wrong.map(({ error }) => error.message) };
 }
@@ -58,6 +63,7 @@ function recordedLayer(
     parent: layer?.parent ?? null,
     diffSize: layer?.sizeBytes ?? null,
     created,
+    root: null,
     state: layer === undefined ? "damaged" : "ok",
   };
 }
@@ -73,6 +79,23 @@ function writableLayer(mount: MountRecord | undefined, record: CatalogRecord | u
     parent: mount?.parent ?? null,
     diffSize: null,
     created: record?.created ?? mount?.created ?? null,
+    root: null,
     state: mount === undefined ? "damaged" : "ok",
+  };
+}
+
+/** As the record alone tells. */
+function layerElsewhere({ id, names, target, created, content }: CatalogEntry, root: string): ListedLayer {
+  return {
+    kind: target.kind,
+    id,
+    names,
+    chainId: target.kind === "layer" ? target.chainId : null,
+    diffId: content?.diffId ?? null,
+    parent: content?.parent ?? null,
+    diffSize: content?.sizeBytes ?? null,
+    created,
+    root,
+    state: "ok",
   };
 }

@@ -67,13 +67,13 @@ describe("global options", () => {
     assert.equal(option.code, 2);
   });
 
-  it("say that further stores cannot be read yet", async () => {
+  it("say which further store cannot be read, and why", async () => {
     using store = new CliStore();
-    const { code, stderr } = await store.run(["--read-only-root", "/mnt", "layers", "--json"]);
-    assert.equal(code, 7);
-    const { error } = JSON.parse(stderr);
-    assert.equal(error.code, "NOT_SUPPORTED");
-    assert.equal(error.feature, "--read-only-root");
+    const missing = await store.run(["--read-only-root", store.path("none"), "layers"]);
+    assert.equal(missing.code, 3);
+    const noStore = await store.run(["--read-only-root", store.dir, "layers", "--json"]);
+    assert.equal(noStore.code, 2);
+    assert.match(JSON.parse(noStore.stderr).error.message, /as a further store: .*"image"/);
   });
 
   it("do not open a store for help", async () => {

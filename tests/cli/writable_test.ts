@@ -31,12 +31,51 @@ describe("strata create", () => {
     assert.equal((await store.run(["create", "x", "--storage-opt", "novalue"])).code, 2);
   });
 
-  it("says what it does not support yet", async () => {
+  it("makes a record, by which the layer has text, names, flags, and goes", async () => {
     using store = await withBase();
-    const { code, stderr } = await store.run(["create", "x", "--template", "base", "--json"]);
-    assert.equal(code, 7);
-    assert.equal(JSON.parse(stderr).error.feature, "--template");
-    assert.equal(await store.ok(["layers", "-q"]).then((ids) => ids.split("\n").length), 1);
+    await store.ok(["create", "work", "--parent", "base", "--mount-label", "label"]);
+    await store.ok(["name", "add", "work", "alias"]);
+    await store.ok(["metadata", "alias", "mine"]);
+    await store.ok(["flag", "set", "work", "seen"]);
+    const [{ kind, mountLabel, records: [record] }] = JSON.parse(await store.ok(["inspect", "alias"]));
+    assert.deepEqual([kind, mountLabel, record.id, record.names], ["writable", "label", "work", ["alias"]]);
+    assert.deepEqual([record.metadata, record.flags, record.mountCount], ["mine", { seen: true }, 0]);
+    assert.equal(record.mountLabel, "label");
+    const [{ records: [base] }] = JSON.parse(await store.ok(["inspect", "base"]));
+    assert.equal(record.parent, base.id);
+    assert.equal((await store.ok(["layers", "-q"])).split("\n")[1], "work");
+    await store.ok(["rm", "alias"]);
+    assert.equal((await store.run(["exists", "work"])).code, 1);
+    assert.equal((await store.ok(["layers", "-q"])).split("\n").length, 1);
+  });
+
+  it("takes no name of a layer, and one that is longer than an id", async () => {
+    using store = await withBase();
+    assert.equal((await store.run(["create", "base"])).code, 4);
+    const long = "n".repeat(200);
+    assert.equal(await store.ok(["create", long]), long);
+    assert.equal((await store.run(["create", long])).code, 4);
+    assert.equal((await store.run(["exists", long])).code, 0);
+    await store.ok(["rm", long]);
+    assert.equal((await store.ok(["layers", "-q"])).split("\n").length, 1);
+  });
+
+  it("begins with a copy of a template, which lies on the same parent", async () => {
+    using store = await withBase();
+    await store.ok(["create", "work", "--parent", "base"]);
+    await store.ok(["apply", "work"], { stdin: layerTar([file("new", "12345")]) });
+    await store.ok(["create", "copy", "--template", "work"]);
+    assert.deepEqual(await store.ok(["changes", "copy"]), await store.ok(["changes", "work"]));
+    assert.equal(await store.ok(["diffsize", "copy"]), "5");
+    await store.ok(["apply", "copy"], { stdin: layerTar([file("more", "x")]) });
+    assert.equal(await store.ok(["diffsize", "work"]), "5");
+    await store.ok(["register", "--name", "other"], { stdin: layerTar([file("o")]) });
+    assert.equal((await store.run(["create", "x", "--template", "work", "--parent", "other"])).code, 2);
+    assert.equal((await store.run(["create", "x", "--template", "nobody"])).code, 3);
+    await store.ok(["mount", "work"]);
+    const mounted = await store.run(["create", "x", "--template", "work"]);
+    await store.ok(["unmount", "work"]);
+    assert.equal(mounted.code, 4);
   });
 });
 
@@ -71,10 +110,12 @@ for (const driver of DRIVERS) {
         assert.equal(readFileSync(join(path, "d/a"), "utf8"), "alpha");
         assert.equal(JSON.parse(await store.ok(["mount", "work", "--json"])).path, path);
         const { mounts } = JSON.parse(await store.ok(["mounts", "--json"]));
-        assert.deepEqual(mounts, [{ path, kind: "writable", name: "work", count: 2 }]);
+        assert.deepEqual(mounts, [{ path, kind: "writable", name: "work", record: "work", count: 2 }]);
         assert.equal(await store.ok(["mounts", "-q"]), path);
         assert.match(await store.ok(["mounts"]), /^PATH +NAME +COUNT\n\S+ +work +2$/);
         assert.equal(await store.ok(["unmount", path]), "mounted 1");
+        const [{ records: [{ mountPoint, mountCount }] }] = JSON.parse(await store.ok(["inspect", "work"]));
+        assert.deepEqual([mountPoint, mountCount], [path, 1]);
         const busy = await store.run(["rm", "work"]);
         assert.equal(busy.code, 4);
         assert.match(busy.stderr, /hint: Used by 1 mount/);
@@ -92,7 +133,7 @@ for (const driver of DRIVERS) {
       try {
         assert.equal(readFileSync(join(path, "d/a"), "utf8"), "alpha");
         const { mounts } = JSON.parse(await store.ok(["mounts", "--json"]));
-        assert.deepEqual(mounts, [{ path, kind: "layer", name: CHAIN_BASE, count: 1 }]);
+        assert.deepEqual(mounts, [{ path, kind: "layer", name: CHAIN_BASE, record: null, count: 1 }]);
         assert.equal((await store.run(["rm", "base"])).code, 4);
       } finally {
         assert.deepEqual(JSON.parse(await store.ok(["unmount", "base", "--json"])), { schema: 1, mounted: 0 });
@@ -172,6 +213,8 @@ describe("strata apply and commit", () => {
     using store = await withBase();
     await store.ok(["create", "work", "--parent", "base"]);
     for (const verb of ["apply", "commit"]) assert.equal((await store.run([verb, "nobody"])).code, 3);
+    assert.equal((await store.run(["apply", "base"], { stdin: BASE })).code, 4);
+    assert.equal((await store.run(["commit", "base"])).code, 2);
     assert.equal((await store.run(["apply", "work", "/no/such/file"])).code, 3);
     assert.equal((await store.run(["apply", "work"], { stdin: "rubbish ".repeat(200) })).code, 5);
     assert.equal((await store.ok(["changes", "work"])).replace("C /", ""), "");

@@ -173,9 +173,9 @@ for (const driver of DRIVERS) {
       await store.release(layer);
       await store.mount(record.id);
       await assert.rejects(store.catalog.delete(record.id), (error) => hasCode(error, "IN_USE"));
-      assert.deepEqual(await store.catalog.delete(record.id, { whenUsed: "remove" }), []);
-      assert.equal(store.layers().layers.size, 1, "the mount keeps the layer");
-      assert.equal(await store.unmount(layer.chainId), 0);
+      const [deleted] = await store.catalog.delete(record.id, { whenUsed: "remove" });
+      assert.equal(deleted?.chainId, layer.chainId, "the mount was the record's, and went with it");
+      assert.deepEqual(store.mounts(), []);
     });
   });
 }

@@ -23,10 +23,15 @@ export const apply: CommandSpec = {
 async function run(invocation: Invocation): Promise<void> {
   const { input, output, signal } = invocation;
   await using store = await invocation.openStore();
-  const { name } = store.getRWLayer(input.word("NAME"));
+  const ref = input.word("NAME");
+  const target = store.resolve(ref);
+  const [record, ...others] = target.recordIds;
   const { stream, sizeBytes } = await openArchive(invocation);
   await using progress = await invocation.progress({ operation: "apply", totalBytes: sizeBytes });
-  const size = await store.applyDiff(name, stream, { signal, onProgress: (bytes) => progress.add(bytes) });
+  const options = { signal, onProgress: (bytes: number) => progress.add(bytes) };
+  const size = target.kind === "writable" && record === undefined
+    ? await store.applyDiff(target.record.name, stream, options)
+    : await store.catalog.applyDiff(others.length > 0 ? ref : record ?? ref, stream, options);
   await progress.succeed();
   await output.value(String(size), { size });
 }

@@ -7,7 +7,8 @@
 import type { CommandSpec } from "../command.ts";
 import { EXIT } from "../exit_codes.ts";
 import type { Invocation } from "../invocation.ts";
-import { RECORD_OPTIONS, recordLayer, recordOptions } from "../records.ts";
+import { newRecord, putRecord, RECORD_OPTIONS } from "../records.ts";
+import { loadStrata } from "../strata.ts";
 
 /** Makes a layer of what changed. */
 export const commit: CommandSpec = {
@@ -23,8 +24,20 @@ export const commit: CommandSpec = {
 
 async function run(invocation: Invocation): Promise<void> {
   const { input, signal } = invocation;
+  const record = await newRecord(invocation);
   await using store = await invocation.openStore();
-  store.catalog.requireFree(recordOptions(invocation));
-  const layer = await store.commit(input.word("NAME"), { signal });
-  await recordLayer(invocation, store, layer);
+  const name = input.word("NAME");
+  const target = store.resolve(name);
+  if (target.kind === "layer") throw await notWritable(name);
+  store.catalog.requireFree(record);
+  const { parent } = target.record;
+  const diff = store.diff(name, undefined, { signal });
+  await putRecord(invocation, store, { record, layer: { diff, ...(parent === undefined ? {} : { parent }) } });
+}
+
+async function notWritable(name: string): Promise<Error> {
+  const { StrataError } = await loadStrata();
+  const message =
+    `Cannot commit "${name}": it is no writable layer, so nothing in it changes; "strata create" makes one`;
+  return new StrataError("INVALID_ARGUMENT", message, { argument: "NAME" });
 }

@@ -4,9 +4,10 @@
  *
  * @module
  */
-import type { IdMappings } from "../../../mod.ts";
+import type { CreateLayerOptions } from "../../../mod.ts";
 import type { CommandSpec } from "../command.ts";
 import { EXIT } from "../exit_codes.ts";
+import { ID_MAP_OPTIONS, idMappingsOf } from "../id_maps.ts";
 import { parsePairs } from "../input.ts";
 import type { Invocation } from "../invocation.ts";
 import { loadStrata } from "../strata.ts";
@@ -15,58 +16,58 @@ import { loadStrata } from "../strata.ts";
 export const create: CommandSpec = {
   name: "create",
   summary: "Make a writable layer, and print its name",
+  description:
+    "It has a record, as layers have. With --template it begins as a copy: of a writable layer with what that one\n" +
+    "changes, and of another layer with what that one holds; it lies on what the template lies on.",
   arguments: [{ name: "NAME", summary: "what it is to be called", count: "one" }],
   options: [
     { name: "parent", value: "REF", summary: "the layer that it sits on; without one it begins empty" },
     { name: "mount-label", value: "LABEL", summary: "the SELinux label of its mounts" },
     { name: "storage-opt", value: "K=V", repeated: "list", summary: "an option of the driver; may be repeated" },
-    {
-      name: "uid-map",
-      value: "C:H:N",
-      repeated: "list",
-      summary: "N user ids from C inside are those from H outside; may be repeated",
-    },
-    { name: "gid-map", value: "C:H:N", repeated: "list", summary: "the same for group ids" },
-    { name: "template", value: "REF", summary: "a writable layer to begin with" },
+    ...ID_MAP_OPTIONS,
+    { name: "template", value: "REF", summary: "a layer or a writable layer to begin with a copy of" },
   ],
   examples: [
     { line: "strata create work --parent base", does: "a place to work in" },
     { line: "strata mount work", does: "then reach it" },
+    { line: "strata create again --template work", does: "another one, as the first one is now" },
   ],
   exitCodes: [EXIT.notFound, EXIT.noSpace],
   run,
 };
 
 async function run(invocation: Invocation): Promise<void> {
-  const { input, output } = invocation;
+  const { input, output, signal } = invocation;
   const storageOptions = parsePairs("storage-opt", input.list("storage-opt"));
-  await refuseTemplate(invocation);
   const idMappings = await idMappingsOf(invocation);
+  const [parent, mountLabel, template] = [input.text("parent"), input.text("mount-label"), input.text("template")];
+  const mountName = input.word("NAME");
+  const called = await recordCalled(mountName);
   await using store = await invocation.openStore();
-  const parent = input.text("parent");
-  const mountLabel = input.text("mount-label");
-  const layer = await store.createRWLayer(input.word("NAME"), {
-    ...(parent === undefined ? {} : { parent: store.resolveChain(parent) }),
+  // As a name, too: what had it would not be found any more.
+  store.catalog.requireFree({ ...called, names: [mountName] });
+  const record = await store.catalog.create({
+    ...called,
+    access: "writable",
+    mountName,
+    ...(parent === undefined ? {} : { parent }),
     ...(mountLabel === undefined ? {} : { mountLabel }),
     ...(idMappings === undefined ? {} : { idMappings }),
+    ...(template === undefined ? {} : { template }),
     ...(Object.keys(storageOptions).length === 0 ? {} : { storageOptions }),
+    signal,
   });
-  const { name, mountId, created } = layer;
-  await output.value(name, { name, parent: layer.parentChainId ?? null, mountId, created: created ?? null });
+  const { name, mountId, parentChainId } = store.getRWLayer(mountName);
+  const { id, created } = record;
+  await output.value(name, { name, id, parent: parentChainId ?? null, mountId, created });
 }
 
-/** A side without a map keeps its ids. */
-async function idMappingsOf({ input }: Invocation): Promise<IdMappings | undefined> {
-  const [uids, gids] = [input.list("uid-map"), input.list("gid-map")];
-  if (uids.length + gids.length === 0) return undefined;
-  const { parseIdMapList } = await loadStrata();
-  return { uids: parseIdMapList(uids), gids: parseIdMapList(gids) };
-}
-
-/** What this version takes note of and cannot do. */
-async function refuseTemplate({ input }: Invocation): Promise<void> {
-  if (input.text("template") === undefined) return;
-  const { StrataError } = await loadStrata();
-  const message = "Cannot create the layer with --template: this version does not support it; leave the option out";
-  throw new StrataError("NOT_SUPPORTED", message, { feature: "--template" });
+/** The name of a writable layer may be longer than a record's id. */
+async function recordCalled(name: string): Promise<Pick<CreateLayerOptions, "id" | "names">> {
+  const { parseRecordId } = await loadStrata();
+  try {
+    return { id: parseRecordId(name) };
+  } catch {
+    return { names: [name] };
+  }
 }

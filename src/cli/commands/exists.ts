@@ -13,6 +13,7 @@ import { loadStrata } from "../strata.ts";
 export const exists: CommandSpec = {
   name: "exists",
   summary: "Exit with 0 when a layer exists, and with 1 when not",
+  description: "Of a word that fits several it cannot be said: that ends with 3, and names them.",
   arguments: [{ name: "REF", summary: "a layer or a writable layer", count: "one" }],
   examples: [{ line: "strata exists base || strata register base.tar --name base", does: "register it once" }],
   exitCodes: [EXIT.negative, EXIT.notFound, EXIT.refused],

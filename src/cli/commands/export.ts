@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { LayerStore } from "../../../mod.ts";
+import type { ChainId, LayerStore } from "../../../mod.ts";
 import { ARCHIVE_OPTIONS, archiveTarget, sendArchive } from "../archives.ts";
 import type { CommandSpec } from "../command.ts";
 import { EXIT } from "../exit_codes.ts";
@@ -37,10 +37,19 @@ async function run(invocation: Invocation): Promise<void> {
   const chainId = store.resolveChain(ref);
   const from = input.text("from");
   if (from !== undefined) await requireAncestor(store, { ref, from });
-  // The handle keeps the layer while it is read.
-  store.get(chainId);
+  await holdIfOwn(store, chainId);
   const stream = from === undefined ? store.export(chainId) : store.diff(ref, from);
   await sendArchive(invocation, { stream, to, operation: "export" });
+}
+
+/** The handle keeps the layer while it is read. Nobody can keep one of a root that is only read. */
+async function holdIfOwn(store: LayerStore, chainId: ChainId): Promise<void> {
+  const { hasCode } = await loadStrata();
+  try {
+    store.get(chainId);
+  } catch (error) {
+    if (!hasCode(error, "NOT_FOUND")) throw error;
+  }
 }
 
 async function requireAncestor(
@@ -49,7 +58,8 @@ async function requireAncestor(
 ): Promise<void> {
   const [top, wanted] = [store.resolveChain(names.ref), store.resolveChain(names.from)];
   const { layers } = store.layers();
-  for (let below = layers.get(top)?.parent; below !== undefined; below = layers.get(below)?.parent) {
+  const parentOf = (id: ChainId) => layers.has(id) ? layers.get(id)?.parent : parentElsewhere(store, id);
+  for (let below = parentOf(top); below !== undefined; below = parentOf(below)) {
     if (below === wanted) return;
   }
   const { StrataError } = await loadStrata();
@@ -58,4 +68,9 @@ async function requireAncestor(
     `Cannot export "${names.ref}" from "${names.from}": that one is not below it; "strata layers --tree" shows what is`,
     { ref: wanted, of: top },
   );
+}
+
+function parentElsewhere(store: LayerStore, chainId: ChainId): ChainId | undefined {
+  const inspection = store.inspect(chainId);
+  return inspection.kind === "layer" ? inspection.layer.parent : undefined;
 }

@@ -7,12 +7,14 @@
 import type { CommandSpec } from "../command.ts";
 import { EXIT } from "../exit_codes.ts";
 import type { Invocation } from "../invocation.ts";
-import type { Inspection } from "../../../mod.ts";
+import type { CatalogEntry, Inspection, LayerStore, RecordId } from "../../../mod.ts";
 
 /** Prints everything known. */
 export const inspect: CommandSpec = {
   name: "inspect",
   summary: "Print everything known of layers, as a JSON array",
+  description:
+    'Under "records" stand the records of it, with names, text, flags, data items, ids, and where they are mounted.',
   arguments: [{ name: "REF", summary: "a layer or a writable layer", count: "many" }],
   examples: [
     { line: "strata inspect base", does: "one layer" },
@@ -26,13 +28,14 @@ export const inspect: CommandSpec = {
 async function run(invocation: Invocation): Promise<void> {
   await using store = await invocation.openStore();
   const inspections = invocation.input.words("REF").map((ref) => store.inspect(ref));
-  await invocation.output.array(inspections.map(documentOf));
+  await invocation.output.array(inspections.map((inspection) => documentOf(store, inspection)));
 }
 
-function documentOf(inspection: Inspection): object {
+function documentOf(store: LayerStore, inspection: Inspection): object {
   const { kind, mountCount, driver } = inspection;
+  const root = inspection.root ?? null;
   if (kind === "writable") {
-    const { name, mountId, created, mountLabel, storageOptions, uidMap, gidMap } = inspection.mount;
+    const { name, mountId, created, mountLabel, storageOptions, uidMap, gidMap, record } = inspection.mount;
     return {
       kind,
       name,
@@ -43,6 +46,8 @@ function documentOf(inspection: Inspection): object {
       storageOptions: storageOptions ?? {},
       uidMap: uidMap ?? [],
       gidMap: gidMap ?? [],
+      records: record === undefined ? [] : entriesOf(store, [record], root),
+      root,
       mountCount,
       driver,
     };
@@ -65,9 +70,22 @@ function documentOf(inspection: Inspection): object {
     gids: gids ?? null,
     droppedAttributes: droppedAttributes ?? null,
     dropped: dropped ?? [],
-    records: inspection.records,
+    records: entriesOf(store, inspection.records.map(({ id }) => id), root),
     usedBy: inspection.usedBy,
+    root,
     mountCount,
     driver,
   };
+}
+
+/** The records in the same root; one that has gone meanwhile is none. */
+function entriesOf(store: LayerStore, ids: readonly RecordId[], root: string | null): CatalogEntry[] {
+  return ids.flatMap((id) => {
+    try {
+      const entry = store.catalog.get(id);
+      return entry.id === id && (entry.root ?? null) === root ? [entry] : [];
+    } catch {
+      return [];
+    }
+  });
 }

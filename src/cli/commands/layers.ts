@@ -16,7 +16,9 @@ export const layers: CommandSpec = {
   name: "layers",
   aliases: ["ls"],
   summary: "List the records of layers, and the writable layers",
-  description: "The tree shows every layer below its parent, whether or not it has a record.",
+  description:
+    "Those of roots that are only read come last. The tree shows every layer of the store itself below its parent,\n" +
+    "whether or not it has a record.",
   options: [{ name: "tree", summary: "show which layer sits on which" }],
   examples: [
     { line: "strata layers", does: "a table" },
@@ -34,6 +36,7 @@ const COLUMNS: readonly Column<ListedLayer>[] = [
   { heading: "SIZE", align: "right", cell: ({ diffSize }) => sizeCell(diffSize) },
   { heading: "CREATED", cell: ({ created }) => dateCell(created) },
 ];
+const ROOT: Column<ListedLayer> = { heading: "ROOT", cell: ({ root }) => root ?? "" };
 
 async function run(invocation: Invocation): Promise<void> {
   const { input, output, log, globals } = invocation;
@@ -41,12 +44,12 @@ async function run(invocation: Invocation): Promise<void> {
   const listing = listLayers(store);
   for (const warning of listing.warnings) await log.notice("warn", warning);
   if (input.flag("tree") === "given" && globals.format === "table" && globals.volume === "normal") {
-    return await output.text(layerTree(store.layers().layers, listing.items));
+    return await output.text(layerTree(store.layers().layers, listing.items.filter(({ root }) => root === null)));
   }
   await output.table({
     key: "layers",
     items: listing.items,
-    columns: COLUMNS,
+    columns: listing.items.some(({ root }) => root !== null) ? [...COLUMNS, ROOT] : COLUMNS,
     id: ({ id }) => id,
     document: (item) => item,
   });

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { MountedTarget } from "../../../mod.ts";
+import type { CatalogRecord, MountedTarget } from "../../../mod.ts";
 import { idCell } from "../cells.ts";
 import type { CommandSpec } from "../command.ts";
 import type { Invocation } from "../invocation.ts";
@@ -22,22 +22,37 @@ export const mounts: CommandSpec = {
 
 async function run(invocation: Invocation): Promise<void> {
   await using store = await invocation.openStore();
+  const records = new Map(store.catalog.list().records.map((record): [string, CatalogRecord] => [record.id, record]));
   await invocation.output.table({
     key: "mounts",
-    items: store.mounts(),
+    items: store.mounts().map((mounted) => itemOf(mounted, records)),
     id: ({ path }) => path,
     columns: [
       { heading: "PATH", cell: ({ path }) => path },
-      {
-        heading: "NAME",
-        cell: ({ target }) => target.kind === "writable" ? target.record.name : idCell(nameOf(target)),
-      },
+      { heading: "NAME", cell: ({ name }) => /^sha256:/.test(name) ? idCell(name) : name },
       { heading: "COUNT", align: "right", cell: ({ count }) => String(count) },
     ],
-    document: ({ path, target, count }) => ({ path, kind: target.kind, name: nameOf(target), count }),
+    document: (item) => item,
   });
 }
 
-function nameOf(target: MountedTarget["target"]): string {
-  return target.kind === "writable" ? target.record.name : target.record.chainId;
+/** A mount as users know it. */
+interface MountItem {
+  readonly path: string;
+  readonly kind: "layer" | "writable";
+  readonly name: string;
+  /** The record whose own it is; a layer's mount may be several records'. */
+  readonly record: string | null;
+  readonly count: number;
+}
+
+function itemOf({ path, target, count }: MountedTarget, records: ReadonlyMap<string, CatalogRecord>): MountItem {
+  if (target.kind === "layer") return { path, kind: "layer", name: target.record.chainId, record: null, count };
+  const { name } = target.record;
+  const record = records.get(target.record.record ?? "");
+  if (record === undefined) return { path, kind: "writable", name, record: null, count };
+  const { id, names } = record;
+  // One whose name the user did not choose is known by its record's.
+  const known = [id, ...names].find((each) => each === `${name}`) ?? names[0] ?? id;
+  return { path, kind: record.target.kind, name: known, record: id, count };
 }

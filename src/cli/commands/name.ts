@@ -8,7 +8,7 @@ import type { NameChange } from "../../../mod.ts";
 import type { CommandBranch, CommandSpec, Example } from "../command.ts";
 import { EXIT } from "../exit_codes.ts";
 import type { Invocation } from "../invocation.ts";
-import { loadStrata } from "../strata.ts";
+import { RECORD_ARGUMENT, recordOf } from "../record_refs.ts";
 
 /** Names of records. */
 export const name: CommandBranch = {
@@ -39,7 +39,7 @@ function nameCommand(
     name: verb,
     summary,
     arguments: [
-      { name: "REF", summary: "the layer", count: "one" },
+      RECORD_ARGUMENT,
       { name: "NAME", summary: "a name", count: "many" },
     ],
     examples: [example],
@@ -51,24 +51,7 @@ function nameCommand(
 async function run(invocation: Invocation, how: NameChange["how"]): Promise<void> {
   const { input, output } = invocation;
   await using store = await invocation.openStore();
-  const ref = input.word("REF");
-  const [id, ...others] = store.resolve(ref).recordIds;
-  if (id === undefined || others.length > 0) throw await notOneRecord(ref, others.length);
-  const record = await store.catalog.changeNames(id, { how, names: input.words("NAME") });
-  await output.value(record.names.join("\n"), { id: record.id, names: record.names });
-}
-
-async function notOneRecord(ref: string, further: number): Promise<Error> {
-  const { StrataError } = await loadStrata();
-  if (further > 0) {
-    const message = `Cannot change the names of "${ref}": ${
-      further + 1
-    } records stand for this layer; give the id of one`;
-    return new StrataError("INVALID_ARGUMENT", message, { argument: "REF" });
-  }
-  return new StrataError(
-    "NOT_FOUND",
-    `Cannot change the names of "${ref}": it has no record; names belong to records, which "strata register" makes`,
-    { kind: "record", ref },
-  );
+  const { id } = await recordOf(store, input.word("REF"));
+  const { names } = await store.catalog.changeNames(id, { how, names: input.words("NAME") });
+  await output.value(names.join("\n"), { id, names });
 }

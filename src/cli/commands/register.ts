@@ -4,12 +4,12 @@
  *
  * @module
  */
-import type { RegisterOptions, RegisterProgress } from "../../../mod.ts";
+import type { PutLayerOptions, RegisterProgress } from "../../../mod.ts";
 import { FILE_ARGUMENT, openArchive } from "../archives.ts";
 import type { CommandSpec } from "../command.ts";
 import { EXIT } from "../exit_codes.ts";
 import type { Invocation } from "../invocation.ts";
-import { RECORD_OPTIONS, recordLayer, recordOptions } from "../records.ts";
+import { newRecord, putRecord, RECORD_OPTIONS } from "../records.ts";
 import { loadStrata } from "../strata.ts";
 
 /** Takes a layer in. */
@@ -33,24 +33,28 @@ export const register: CommandSpec = {
 };
 
 async function run(invocation: Invocation): Promise<void> {
-  const { input, signal } = invocation;
-  const { parseDiffId, parseDigest } = await loadStrata();
-  const expectedDiffId = input.parsed("expect-diff-id", parseDiffId);
-  const expectedDigest = input.parsed("expect-digest", parseDigest);
+  const { input } = invocation;
+  const expected = await expectedOf(invocation);
+  const record = await newRecord(invocation);
   await using store = await invocation.openStore();
   const parent = input.text("parent");
-  store.catalog.requireFree(recordOptions(invocation));
-  const expected: RegisterOptions = {
-    ...(parent === undefined ? {} : { parent: store.resolveChain(parent) }),
-    ...(expectedDiffId === undefined ? {} : { expectedDiffId }),
-    ...(expectedDigest === undefined ? {} : { expectedBlob: { digest: expectedDigest } }),
-  };
-  const { stream, sizeBytes } = await openArchive(invocation);
+  store.catalog.requireFree(record);
+  if (parent !== undefined) store.resolveChain(parent);
+  const { stream: diff, sizeBytes } = await openArchive(invocation);
   await using progress = await invocation.progress({ operation: "register", totalBytes: sizeBytes });
   const onProgress = (event: RegisterProgress): void => {
     if (event.kind === "read") progress.add(event.bytes);
   };
-  const layer = await store.register(stream, { ...expected, signal, onProgress });
-  await progress.succeed();
-  await recordLayer(invocation, store, layer);
+  const layer = { diff, expected, onProgress, ...(parent === undefined ? {} : { parent }) };
+  await putRecord(invocation, store, { record, layer, onDone: () => progress.succeed() });
+}
+
+async function expectedOf({ input }: Invocation): Promise<NonNullable<PutLayerOptions["expected"]>> {
+  const { parseDiffId, parseDigest } = await loadStrata();
+  const expectedDiffId = input.parsed("expect-diff-id", parseDiffId);
+  const expectedDigest = input.parsed("expect-digest", parseDigest);
+  return {
+    ...(expectedDiffId === undefined ? {} : { expectedDiffId }),
+    ...(expectedDigest === undefined ? {} : { expectedBlob: { digest: expectedDigest } }),
+  };
 }

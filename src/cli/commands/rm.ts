@@ -30,7 +30,7 @@ export const rm: CommandSpec = {
 /** One removal, decided before any is made. */
 type Removal =
   | { readonly kind: "records"; readonly ids: readonly RecordId[] }
-  | { readonly kind: "writable"; readonly name: string; readonly ids: readonly RecordId[] }
+  | { readonly kind: "writable"; readonly name: string }
   | { readonly kind: "bare layer"; readonly ref: string };
 
 async function run(invocation: Invocation): Promise<void> {
@@ -55,14 +55,34 @@ async function run(invocation: Invocation): Promise<void> {
 function removalOf(strata: Strata, store: LayerStore, ref: string): Removal {
   try {
     const target = store.resolve(ref);
-    if (target.kind === "writable") return { kind: "writable", name: target.record.name, ids: target.recordIds };
-    return target.recordIds.length > 0 ? { kind: "records", ids: target.recordIds } : { kind: "bare layer", ref };
+    const ids = target.recordIds.filter((id) => isThere(strata, store, id));
+    if (ids.length > 0) return { kind: "records", ids };
+    requireOwn(strata, store, ref);
+    return target.kind === "writable" ? { kind: "writable", name: target.record.name } : { kind: "bare layer", ref };
   } catch (error) {
     if (!strata.hasCode(error, "CORRUPT") && !strata.hasCode(error, "NOT_FOUND")) throw error;
     const id = damagedRecord(strata, store, ref);
     if (id === undefined) throw error;
     return { kind: "records", ids: [id] };
   }
+}
+
+/** What a crash left of a record that never came still names it. */
+function isThere({ hasCode }: Strata, store: LayerStore, id: RecordId): boolean {
+  try {
+    return store.catalog.get(id).id === id;
+  } catch (error) {
+    return hasCode(error, "CORRUPT");
+  }
+}
+
+/** For records, the catalog itself refuses. */
+function requireOwn({ StrataError }: Strata, store: LayerStore, ref: string): void {
+  const { root } = store.inspect(ref);
+  if (root === undefined) return;
+  const message =
+    `Cannot remove "${ref}": it lies in "${root}", which is only read; remove it there, with its own tool`;
+  throw new StrataError("NOT_PERMITTED", message, { path: root });
 }
 
 /** A record that is damaged itself, or whose layer is: it must be possible to get rid of it. */
@@ -86,11 +106,8 @@ async function remove(store: LayerStore, removal: Removal, context: RemoveContex
   switch (removal.kind) {
     case "records":
       return await removeRecords(store, removal.ids, context);
-    case "writable": {
-      const whenMounted = force === "given" ? "unmount" : "refuse";
-      const deleted = await store.releaseRWLayer(removal.name, { whenMounted });
-      return [...deleted, ...await removeRecords(store, removal.ids, context)];
-    }
+    case "writable":
+      return await store.releaseRWLayer(removal.name, { whenMounted: force === "given" ? "unmount" : "refuse" });
     case "bare layer":
       return await removeBare(store, removal.ref, context);
   }

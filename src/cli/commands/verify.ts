@@ -17,8 +17,10 @@ import { loadStrata } from "../strata.ts";
 export const verify: CommandSpec = {
   name: "verify",
   summary: "Rebuild the tar of layers and compare its digest",
-  description: 'Prints "ok CHAINID" or "bad CHAINID REASON PATH" for each layer. Nothing is changed.',
-  arguments: [{ name: "REF", summary: "a layer; without any, all layers", count: "any" }],
+  description:
+    'Prints "ok CHAINID" or "bad CHAINID REASON PATH" for each layer. Nothing is changed. Layers of roots that are\n' +
+    "only read are verified when they are named.",
+  arguments: [{ name: "REF", summary: "a layer; without any, all layers of the store itself", count: "any" }],
   examples: [
     { line: "strata verify", does: "every layer of the store" },
     { line: "strata verify base || strata register base.tar", does: "put a damaged layer right" },
@@ -28,9 +30,12 @@ export const verify: CommandSpec = {
 };
 
 async function run(invocation: Invocation): Promise<number> {
-  const { input, output, signal } = invocation;
+  const { input, output, log, globals, signal } = invocation;
   await using store = await invocation.openStore();
   const refs = input.words("REF");
+  if (refs.length === 0 && globals.readOnlyRoots.length > 0) {
+    await log.notice("info", "Only the store's own layers are verified; name those of other roots to verify them");
+  }
   const checks = refs.length === 0 ? allLayers(store) : await Promise.all(refs.map((ref) => oneLayer(store, ref)));
   // Each is read and hashed in a thread of its own; lines come in the order asked for.
   const atOnce = pLimit(availableParallelism());

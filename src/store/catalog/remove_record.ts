@@ -11,10 +11,12 @@ import type { RecordId } from "../../core/ids.ts";
 import { type CatalogRecord, mountOf } from "../../metadata/catalog/catalog_record.ts";
 import { recordClaim } from "../../metadata/claims.ts";
 import type { MountName } from "../../metadata/mounts.ts";
+import { attempt } from "../../metadata/record_file.ts";
 import { type StoreContext, underLock } from "../context.ts";
 import type { DeletedLayer } from "../layer.ts";
 import { References } from "../references.ts";
 import { deleteUnneeded } from "../release.ts";
+import { requireFree } from "../mount.ts";
 import { releaseRWLayer } from "../release_rw_layer.ts";
 import { findOwnRecord } from "./find_record.ts";
 import { mountedTimes, unmountRecord } from "./mount_record.ts";
@@ -100,6 +102,7 @@ async function requireUnused(
   record: CatalogRecord,
   { whenUsed = "refuse" }: RemoveRecordOptions,
 ): Promise<void> {
+  requireReachable(context, record);
   const mounts = mountedTimes(context, record);
   if (whenUsed === "remove") {
     if (mounts > 0) await unmountRecord(context, record.id, { release: "all" });
@@ -108,6 +111,13 @@ async function requireUnused(
   if (mounts > 0) throw inUse(record, [`${mounts} mount${mounts === 1 ? "" : "s"}`]);
   const chainId = chainOf(record);
   if (chainId !== undefined) refuseIfNeeded(context, record, chainId);
+}
+
+/** A writable layer that is mounted in another namespace could not go with its record. */
+function requireReachable(context: StoreContext, record: CatalogRecord): void {
+  const name = mountOf(record);
+  const mount = name === undefined ? undefined : attempt(() => context.mounts.read(name));
+  if (mount !== undefined) requireFree(context, { kind: "writable", record: mount });
 }
 
 /** The last record of a layer that something else needs is its only name: without it, nobody finds what to remove. */

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Words that must mean a record, since what is asked for belongs to records: names, text, flags, data items.
+ *
+ * @module
+ */
+import type { CatalogEntry, LayerStore } from "../../mod.ts";
+import type { ArgumentSpec } from "./command.ts";
+import { loadStrata } from "./strata.ts";
+
+/** The record that is meant. */
+export const RECORD_ARGUMENT: ArgumentSpec = {
+  name: "REF",
+  summary: "a layer or a writable layer that has a record",
+  count: "one",
+};
+
+/**
+ * The one record that a word means.
+ * @throws {StrataError} `NOT_FOUND`, also for a layer without a record; `AMBIGUOUS` when several records stand for it
+ */
+export async function recordOf(store: LayerStore, ref: string): Promise<CatalogEntry> {
+  const { StrataError, hasCode } = await loadStrata();
+  try {
+    return store.catalog.get(ref);
+  } catch (error) {
+    if (!hasCode(error, "NOT_FOUND") || !isThere(store, ref)) throw error;
+    const message =
+      `Cannot use "${ref}" here: it has no record, as layers have that "strata register" and "strata create" ` +
+      "make";
+    throw new StrataError("NOT_FOUND", message, { kind: "record", ref }, { cause: error });
+  }
+}
+
+/** Without a reason why not: that there is no record is said already. */
+function isThere(store: LayerStore, ref: string): boolean {
+  try {
+    store.resolve(ref);
+    return true;
+  } catch {
+    return false;
+  }
+}
