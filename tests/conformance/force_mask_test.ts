@@ -34,6 +34,7 @@ const WITHOUT = [
 runSuite(
   {
     name: "overlay2 with force_mask",
+    runtimes: "deno",
     driver: "overlay2",
     options: { "overlay2.mount_program": program ?? "", "overlay2.force_mask": "shared" },
     label: ",a",
