@@ -11,6 +11,7 @@ import type { LayerLocation } from "../interfaces/layer_sealer.ts";
 import type { Debris, LayerFault } from "../interfaces/layer_upkeep.ts";
 import { APPLY_PREFIX } from "../naive/apply_diff.ts";
 import { findLayers, modifiedMsOf } from "../parts/layer_directory.ts";
+import { findUnfinished } from "../parts/unfinished.ts";
 import {
   findLinked,
   findLinkName,
@@ -36,13 +37,14 @@ const PASSING = [
   { prefix: STAND_IN_PREFIX, what: "an unfinished layer for one of another store" },
 ];
 
-/** Short names that lead to no layer, and directories that a killed process needed for a trial or a mount. */
+/** What killed processes leave: layers that are not whole, short names that lead to none, and directories for a moment. */
 export function findDebris(home: string): Debris[] {
   const links = listLinkNames(home).filter((link) => !leadsToLayer(home, link));
   const passing = listNames(home).flatMap((name) =>
     PASSING.filter(({ prefix }) => name.startsWith(prefix)).map(({ what }) => ({ name, what }))
   );
   return [
+    ...findUnfinished(home),
     ...links.flatMap((link) => debrisAt(`${home}/${lowerOf(link)}`, { what: "a short name of no layer", use: "none" })),
     ...passing.flatMap(({ name, what }) => debrisAt(`${home}/${name}`, { what, use: "momentary" })),
   ];

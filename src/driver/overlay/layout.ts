@@ -12,6 +12,7 @@
  *       work/              only with a parent: 0700, for the kernel
  *       merged/            0700, only while mounted
  *       committed          empty; the layer is read-only
+ *     .unfinished-<id>/    this package's own: a layer that is being made
  *
  * @module
  */

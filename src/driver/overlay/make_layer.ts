@@ -1,18 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Making the directory of a layer that is to be written to.
+ * Making the directory of a layer that is to be written to, and removing one.
  *
  * @module
  */
 import { hostShift, type IdMappings } from "../../core/id_map.ts";
 import { fromOsError } from "../../host/errno.ts";
-import { removeTreeAt } from "../../host/files.ts";
+import { pathExists, removeTreeAt } from "../../host/files.ts";
 import type { ProjectLimits } from "../../host/quota/quota_structs.ts";
 import { copyRootMetadata, makeDirectory } from "../parts/layer_directory.ts";
+import { unmountBelow } from "../parts/mounting.ts";
+import { attempt, removeTree, requireAbsent } from "../parts/requests.ts";
+import { unfinishedAt } from "../parts/unfinished.ts";
 import type { LayerLocation } from "../interfaces/layer_sealer.ts";
 import { maskWritable } from "./force_mask.ts";
 import type { OverlayHome } from "./home.ts";
 import { randomLinkName } from "./layout.ts";
+import { additionalLayerOf, releaseAdditional } from "./outside/additional_layers.ts";
 import { isCommitted, lowersOn, markCommitted, writeLayerFiles } from "./seal.ts";
 
 /** A layer to be made. */
@@ -23,6 +27,8 @@ export interface NewLayer {
   readonly limits: ProjectLimits;
   /** Absent: as the layer below is kept, else as the driver keeps all. */
   readonly idMappings: IdMappings | undefined;
+  /** Puts files into it, before it is there for others. */
+  readonly fill?: (made: LayerLocation) => void;
 }
 
 const DIFF_MODE = 0o755;
@@ -37,20 +43,39 @@ export class LayerMaker {
 
   /** Nothing is left of a layer that fails. The one below is read-only from then on. */
   make(layer: NewLayer): void {
-    const { cacheId } = layer.location;
+    const { location } = layer;
+    const made = unfinishedAt(location);
+    requireAbsent(made);
+    let place = made;
     try {
-      makeLayer(this.#home, layer);
-      this.#home.names.link(cacheId);
+      makeLayer(this.#home, { ...layer, location: made });
+      layer.fill?.(made);
+      this.#home.quota.rename(made.dir, location.dir);
+      place = location;
+      this.#home.names.link(location.cacheId);
     } catch (error) {
-      this.discard(layer.location);
-      throw fromOsError(error, `create layer ${cacheId}`);
+      if (place === location) this.#home.names.unlink(location.cacheId);
+      this.#discard(place);
+      throw fromOsError(error, `create layer ${location.cacheId}`);
     }
   }
 
-  /** Removes a layer that was not completed. */
-  discard({ cacheId, dir }: LayerLocation): void {
+  /** Removes a layer, whole or not. Absence is no error. */
+  async remove(location: LayerLocation): Promise<void> {
+    const action = `remove layer ${location.cacheId}`;
+    for (const { dir } of [unfinishedAt(location), location]) {
+      if (!pathExists(dir)) continue;
+      await unmountBelow(dir);
+      this.#home.quota.free(dir);
+      attempt(action, () => this.#home.names.unlink(location.cacheId));
+      const additional = additionalLayerOf(dir);
+      await removeTree(action, dir);
+      await releaseAdditional(additional);
+    }
+  }
+
+  #discard({ dir }: LayerLocation): void {
     this.#home.quota.free(dir);
-    this.#home.names.unlink(cacheId);
     removeTreeAt(dir);
   }
 }

@@ -6,9 +6,9 @@
  */
 import type { IdMappings } from "../../core/id_map.ts";
 import type { CacheId } from "../../core/ids.ts";
-import { fromOsError } from "../../host/errno.ts";
 import { pathExists } from "../../host/files.ts";
 import { fileSystemOf } from "../../host/fs_info.ts";
+import type { ProjectLimits } from "../../host/quota/quota_structs.ts";
 import type { RootedDir } from "../../host/rooted_dir.ts";
 import type { Change } from "../../changeset/change.ts";
 import type { TreeView } from "../../changeset/tree_view.ts";
@@ -147,26 +147,21 @@ export class OverlayDriver implements Driver {
     this.#make(id, parent, { limits: UNLIMITED, idMappings: options.idMappings });
   }
 
-  createFromTemplate(id: CacheId, { template, parent, access, ...rest }: TemplateOptions): void {
+  createFromTemplate(id: CacheId, { template, parent, access, ...options }: TemplateOptions): void {
     const from = requireLayer(this.locate(template));
     const kept = this.#ids.of(from);
-    const { idMappings = kept.mappings } = rest;
-    const options = { ...rest, idMappings };
-    if (access === "writable") this.createReadWrite(id, parent, options);
-    else this.create(id, parent, options);
-    try {
-      this.#ids.note(this.locate(id), { ...kept, mappings: idMappings });
-      copyDiff(from.dir, this.locate(id).dir, options);
-      this.#ids.adopt(this.locate(id), kept.mappings);
-    } catch (error) {
-      this.#maker.discard(this.locate(id));
-      throw fromOsError(error, `copy layer ${template}`);
-    }
+    const { idMappings = kept.mappings } = options;
+    if (access === "read-only") refuseStorageOptions(options);
+    const fill = (made: LayerLocation) => {
+      this.#ids.note(made, { ...kept, mappings: idMappings });
+      copyDiff(from.dir, made.dir, options);
+      this.#ids.adopt(made, kept.mappings);
+    };
+    this.#make(id, parent, { limits: access === "writable" ? this.#limitsOf(options) : UNLIMITED, idMappings, fill });
   }
 
   createReadWrite(id: CacheId, parent: CacheId | undefined, options: CreateOptions = {}): void {
-    const limits = parseLimits(options.storageOptions ?? {}, this.#home.options.limits ?? UNLIMITED);
-    this.#make(id, parent, { limits, idMappings: options.idMappings });
+    this.#make(id, parent, { limits: this.#limitsOf(options), idMappings: options.idMappings });
   }
 
   treeOf(id: CacheId, access: "writable" | "read-only"): LayerTree {
@@ -215,14 +210,7 @@ export class OverlayDriver implements Driver {
   }
 
   async remove(id: CacheId): Promise<void> {
-    const { dir } = this.locate(id);
-    if (!pathExists(dir)) return;
-    await unmountBelow(dir);
-    this.#quota.free(dir);
-    attempt(`remove layer ${id}`, () => this.#home.names.unlink(id));
-    const additional = additionalLayerOf(dir);
-    await removeTree(`remove layer ${id}`, dir);
-    await releaseAdditional(additional);
+    await this.#maker.remove(this.locate(id));
   }
 
   list(): readonly FoundLayer[] {
@@ -247,7 +235,9 @@ export class OverlayDriver implements Driver {
   }
 
   check(id: CacheId, parents: readonly LayerLocation[]): readonly LayerFault[] {
-    return attempt(`check layer ${id}`, () => findFaults(this.#home.path, this.locate(id), parents));
+    const location = this.locate(id);
+    const find = () => [...findFaults(this.#home.path, location, parents), ...this.#ids.faults(location)];
+    return attempt(`check layer ${id}`, find);
   }
 
   mend(id: CacheId, parents: readonly LayerLocation[]): void {
@@ -288,7 +278,11 @@ export class OverlayDriver implements Driver {
     await this.#mounts.putAll();
   }
 
-  #make(id: CacheId, parent: CacheId | undefined, options: Pick<NewLayer, "limits" | "idMappings">): void {
+  #limitsOf({ storageOptions = {} }: CreateOptions): ProjectLimits {
+    return parseLimits(storageOptions, this.#home.options.limits ?? UNLIMITED);
+  }
+
+  #make(id: CacheId, parent: CacheId | undefined, options: Omit<NewLayer, "location" | "below">): void {
     requireAbsent(this.locate(id));
     this.#maker.make({ ...options, location: this.locate(id), below: this.#stackOf(parent) });
   }

@@ -10,11 +10,12 @@
  *
  * @module
  */
+import { dirname } from "node:path";
 import { parseByteSize } from "../../core/byte_size.ts";
 import { StrataError } from "../../core/errors.ts";
 import { underDirectoryLock } from "../../host/directory_lock.ts";
 import { fromOsError, hasErrno } from "../../host/errno.ts";
-import { listNames, statPath } from "../../host/files.ts";
+import { listNames, renamePath, statPath } from "../../host/files.ts";
 import { fileSystemOf } from "../../host/fs_info.ts";
 import { projectIdOf, setProjectId } from "../../host/quota/project_id.ts";
 import { ProjectQuotas } from "../../host/quota/quota.ts";
@@ -104,6 +105,23 @@ export class LayerQuota {
     return {
       [Symbol.dispose]: () => this.#attempt(`limit the size of "${dir}"`, () => this.#quotas.limit(id, limits)),
     };
+  }
+
+  /**
+   * Gives a layer that is whole its name. A directory that hands its project on takes none of another project in, so the layer
+   * is the home's for that moment; what is in it stays of its own.
+   * @throws {OsError} `EEXIST` when the name is taken
+   */
+  rename(from: string, to: string): void {
+    try {
+      return renamePath(from, to, { replace: "never" });
+    } catch (error) {
+      const id = this.#ownId(from);
+      if (id === undefined || !hasErrno(error, "EXDEV")) throw error;
+      setProjectId(from, projectIdOf(dirname(to)));
+      renamePath(from, to, { replace: "never" });
+      setProjectId(to, id);
+    }
   }
 
   /** Gives the limits of a layer back that is about to be removed. Its id is free once its directory is gone. */

@@ -13,7 +13,8 @@ import { RootedDir } from "../../host/rooted_dir.ts";
 import type { LayerLocation, SealRequest } from "../interfaces/layer_sealer.ts";
 import type { CreateOptions } from "../interfaces/proto_driver.ts";
 import { makeDirectory } from "../parts/layer_directory.ts";
-import { attempt } from "../parts/requests.ts";
+import { attempt, requireAbsent } from "../parts/requests.ts";
+import { unfinishedAt } from "../parts/unfinished.ts";
 import { writeBaseline } from "./baseline.ts";
 import type { VfsHome } from "./home.ts";
 import { treeAt } from "./stand_ins.ts";
@@ -40,21 +41,21 @@ export class VfsTrees {
 
   /** Makes a layer that is to be written to: a copy of the one below, or empty. Nothing is left of one that fails. */
   make(location: LayerLocation, below: LayerLocation | undefined, options: NewTree): void {
-    const { cacheId, dir } = location;
+    const { quota, ids } = this.#home;
+    const made = unfinishedAt(location);
+    requireAbsent(made);
     try {
       this.#home.prepare();
-      makeDirectory(dir, LAYER_MODE);
-      this.#home.quota.limit(dir, options.limits);
-      this.#home.ids.note(location, this.#home.ids.forNew(options.idMappings, below));
-      if (below === undefined) return this.#home.ids.giveToRoot(location);
-      this.#copy(below, dir, options);
-      this.#home.ids.adopt(location, this.#home.ids.mappingsOf(below));
-      writeBaseline(this.#home.baselineOf(cacheId), below.cacheId);
+      makeDirectory(made.dir, LAYER_MODE);
+      quota.limit(made.dir, options.limits);
+      ids.note(made, ids.forNew(options.idMappings, below));
+      this.#fill(made, below, options);
+      quota.rename(made.dir, location.dir);
     } catch (error) {
-      this.#home.quota.free(dir);
-      removeTreeAt(dir);
-      this.#home.ids.forget(location);
-      throw fromOsError(error, `create layer ${cacheId}`);
+      quota.free(made.dir);
+      removeTreeAt(made.dir);
+      ids.forget(made);
+      throw fromOsError(error, `create layer ${location.cacheId}`);
     }
   }
 
@@ -73,6 +74,14 @@ export class VfsTrees {
     using into = RootedDir.open(dir);
     mergeChangeset({ changeset, tree, into });
     return dir;
+  }
+
+  #fill(made: LayerLocation, below: LayerLocation | undefined, options: NewTree): void {
+    const { ids } = this.#home;
+    if (below === undefined) return ids.giveToRoot(made);
+    this.#copy(below, made.dir, options);
+    ids.adopt(made, ids.mappingsOf(below));
+    writeBaseline(this.#home.baselineOf(made.cacheId), below.cacheId);
   }
 
   #copy(from: LayerLocation, dir: string, { onEntry = () => {} }: Pick<CreateOptions, "onEntry"> = {}): void {

@@ -46,6 +46,7 @@ import { unmountBelow } from "../parts/mounting.ts";
 import { naiveDiffDriver } from "../naive/naive_diff.ts";
 import { parseLimits, UNLIMITED } from "../parts/quota.ts";
 import { attempt, refuseStorageOptions, removeTree, requireAbsent, requireLayer, topOf } from "../parts/requests.ts";
+import { unfinishedAt } from "../parts/unfinished.ts";
 import { viewedDiff, viewedDiffSize } from "../parts/view_diff.ts";
 import { readBaseline, removeBaseline } from "./baseline.ts";
 import { findDebris } from "./debris.ts";
@@ -222,11 +223,13 @@ export class VfsDriver implements Driver {
   }
 
   async remove(id: CacheId): Promise<void> {
-    const { dir } = this.locate(id);
-    await unmountBelow(dir);
-    this.#home.quota.free(dir);
+    const dirs = [this.locate(id), unfinishedAt(this.locate(id))].map(({ dir }) => dir);
+    for (const dir of dirs) {
+      await unmountBelow(dir);
+      this.#home.quota.free(dir);
+    }
     attempt(`remove layer ${id}`, () => removeBaseline(this.#home.baselineOf(id)));
-    await removeTree(`remove layer ${id}`, dir);
+    for (const dir of dirs) await removeTree(`remove layer ${id}`, dir);
     // Not before: without its note, what is left of a tree would seem to belong to others.
     attempt(`remove layer ${id}`, () => this.#ids.forget(this.locate(id)));
   }

@@ -50,7 +50,7 @@ export interface DriverContext {
 }
 
 /** How far the process of {@link DriverContext.crash} has come when it is killed. */
-export type CrashPoint = "mounted" | "staged" | "published" | "creating";
+export type CrashPoint = "mounted" | "staged" | "published" | "creating" | "copying";
 
 /** Layers from the base up, each a list of members; returns the stack, top first. */
 export async function stackOf(

@@ -8,9 +8,11 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { parseCacheId } from "../../core/ids.ts";
+import { hasCode } from "../../core/errors.ts";
+import { type CacheId, parseCacheId, randomCacheId } from "../../core/ids.ts";
 import { mountsBelow } from "../../host/mount_table.ts";
 import { OpenFile } from "../../host/open_file.ts";
+import type { Driver } from "../../driver/driver.ts";
 import { addLayer, dir, file, stageLayer, whiteout } from "../layer_builder.ts";
 import {
   assertMerged,
@@ -19,6 +21,7 @@ import {
   type DriverCase,
   type DriverContext,
   inTree,
+  layerListing,
   listingAt,
   publishesApart,
   put,
@@ -32,6 +35,7 @@ export type CrashContext = Pick<DriverContext, "driver" | "work">;
 const BASE = parseCacheId("ba5e".repeat(16));
 const TOP = parseCacheId("70b0".repeat(16));
 const WRITABLE = parseCacheId("3717".repeat(16));
+const COPY = parseCacheId("c0b1".repeat(16));
 
 const STANDARD_OUTPUT = 1;
 
@@ -44,6 +48,7 @@ export const crashCases: readonly DriverCase[] = [
   { name: "killed: a layer that was sealed only can be made again", needs: publishesApart, run: whileStaged },
   { name: "killed: a layer that was published is there, whole", run: afterPublishing },
   { name: "killed: a writable layer that was being made can be removed, and made again", run: whileCreating },
+  { name: "killed: a layer that was being copied is whole or none, and can be copied again", run: whileCopying },
 ];
 
 /**
@@ -63,7 +68,7 @@ function park(): never {
 }
 
 interface ReachOptions {
-  /** Called in the middle of making a writable layer, where a driver copies for that. */
+  /** Called in the middle of making a layer, where a driver copies for that. */
   readonly whenCreating?: () => void;
 }
 
@@ -74,8 +79,17 @@ async function reach(point: CrashPoint, { driver, work }: CrashContext, options:
     if (point === "published") await driver.publish(sealed);
     return;
   }
-  const onEntry = point === "creating" ? afterSome(options.whenCreating) : undefined;
-  await driver.createReadWrite(WRITABLE, BASE, onEntry === undefined ? {} : { onEntry });
+  const onEntry = afterSome(options.whenCreating);
+  const stopping = onEntry === undefined ? {} : { onEntry };
+  if (point === "copying") {
+    return await driver.createFromTemplate(COPY, {
+      template: BASE,
+      parent: undefined,
+      access: "writable",
+      ...stopping,
+    });
+  }
+  await driver.createReadWrite(WRITABLE, BASE, point === "creating" ? stopping : {});
   if (point === "mounted") inTree(await driver.get(WRITABLE), (tree) => put(tree, "d/new", "2"));
 }
 
@@ -145,4 +159,30 @@ async function whileCreating(context: DriverContext): Promise<void> {
   await driver.remove(WRITABLE);
   const other = topId(await stackOf(context, [[file("f", "1")]]));
   assert.equal(driver.exists(other), true);
+}
+
+async function whileCopying(context: DriverContext): Promise<void> {
+  const { driver } = context;
+  await crash(context, "copying");
+  const listing = await layerListing(driver, BASE);
+  if (driver.exists(COPY)) assert.deepEqual(await layerListing(driver, COPY), listing);
+  else await assertNoLayer(driver, COPY);
+  for (const debris of driver.debris()) await driver.removeDebris(debris);
+  await driver.remove(COPY);
+  await assertNoLayer(driver, COPY);
+  assert.deepEqual(driver.debris(), []);
+  await driver.createFromTemplate(COPY, { template: BASE, parent: undefined, access: "writable" });
+  assert.deepEqual(await layerListing(driver, COPY), listing);
+  await driver.remove(COPY);
+  assert.deepEqual(driver.list().map(({ cacheId }) => cacheId), [BASE]);
+}
+
+/** Fails where somebody could take what is left of a layer for one. */
+async function assertNoLayer(driver: Driver, id: CacheId): Promise<void> {
+  assert.equal(driver.exists(id), false);
+  assert.deepEqual(driver.list().filter(({ cacheId }) => cacheId === id), []);
+  const isMissing = (error: unknown) => hasCode(error, "NOT_FOUND");
+  await assert.rejects(async () => await driver.get(id), isMissing);
+  await assert.rejects(async () => await driver.createReadWrite(randomCacheId(), id), isMissing);
+  assert.deepEqual(driver.check(id, []).map(({ mending }) => mending), ["impossible"]);
 }

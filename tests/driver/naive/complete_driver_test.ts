@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { describe, it } from "node:test";
+import { setTimeout } from "node:timers/promises";
 import { hasCode } from "../../../src/core/errors.ts";
 import { randomCacheId } from "../../../src/core/ids.ts";
 import { completeDriver } from "../../../src/driver/naive/complete_driver.ts";
@@ -57,6 +59,38 @@ describe("completeDriver()", () => {
       const id = randomCacheId();
       await assert.rejects(async () => await driver.createReadWrite(id, undefined), /It is full/);
       assert.equal(driver.exists(id), false);
+    });
+  });
+
+  it("takes what was being made for no layer, and lets gc remove it", async () => {
+    const stuck = new Promise<never>(() => {});
+    const open = (driver: Driver) =>
+      completeDriver(partsOf(driver, {
+        async createFromTemplate(id, options) {
+          await driver.createFromTemplate(id, options);
+          await stuck; // As a process that is killed.
+        },
+      }));
+    await onScratch(open, "vfs", async (context) => {
+      const { driver } = context;
+      const [template, id] = [topId(await stackOf(context, [[file("a", "1")]])), randomCacheId()];
+      const options = { template, parent: undefined, access: "writable" } as const;
+      driver.createFromTemplate(id, options);
+      await setTimeout(1);
+      assert.deepEqual([existsSync(driver.locate(id).dir), driver.exists(id)], [true, false]);
+      const other = context.reopen();
+      assert.equal(other.exists(id), false);
+      assert.deepEqual(other.list().map(({ cacheId }) => cacheId), [template]);
+      await assert.rejects(async () => await other.get(id), (error) => hasCode(error, "NOT_FOUND"));
+      await assert.rejects(
+        async () => await other.createFromTemplate(id, options),
+        (error) => hasCode(error, "CONFLICT"),
+      );
+      assert.deepEqual(other.debris().map(({ cacheId, what }) => [cacheId, what]), [[id, "an unfinished layer"]]);
+      for (const debris of other.debris()) await other.removeDebris(debris);
+      assert.deepEqual([other.debris(), existsSync(driver.locate(id).dir)], [[], false]);
+      await other.createReadWrite(id, template);
+      assert.equal(other.exists(id), true);
     });
   });
 

@@ -35,6 +35,17 @@ class FakeQuotas {
 }
 
 describe("LayerQuota's ids, on xfs", needsLoop("xfs"), () => {
+  it("stay with a layer that gets its name where the home hands its own on", () => {
+    using home = begin();
+    setProjectId(home.path, 500);
+    const id = home.limited("making");
+    mkdirSync(`${home.path}/making/diff`);
+    home.quota.rename(`${home.path}/making`, `${home.path}/made`);
+    assert.deepEqual(["made", "made/diff"].map((name) => projectIdOf(`${home.path}/${name}`)), [id, id]);
+    home.limited("other");
+    assert.throws(() => home.quota.rename(`${home.path}/other`, `${home.path}/made`), /EEXIST/);
+  });
+
   it("count up from the home's own id, and are passed on to what is made below", () => {
     using home = begin();
     setProjectId(home.path, 500);
