@@ -97,6 +97,30 @@ for (const driver of ["overlay", "vfs"] as const) {
       if (verification.state === "bad") assert.equal(verification.path, "other");
     });
 
+    it("reads while the tool writes", async () => {
+      using tool = toolIn(scratch, driver);
+      tool.importLayer("base", BASE);
+      const { reading } = openContainersRoot(tool.root, { pool });
+      const path = tool.file(TOP);
+      let isWriting = true;
+      const writers = Promise.all([1, 2, 3].map(async (writer) => {
+        for (let n = 0; n < 4; n++) await tool.start("import-layer", "-i", `top-${writer}-${n}`, "-f", path, "base");
+      })).finally(() => isWriting = false);
+      const { chainId } = layerOf(reading, "base");
+      let seen = 0;
+      while (isWriting) {
+        const { records, findings } = reading.catalog.list();
+        // A layer that is being made says so.
+        assert.ok(findings.every(({ error }) => error.message.includes("incomplete")));
+        assert.ok(records.length >= seen);
+        seen = records.length;
+        assert.equal((await verify(reading, chainId)).state, "ok");
+      }
+      await writers;
+      assert.equal(reading.catalog.list().records.length, 13);
+      assert.equal(reading.layerDb.chainIds().length, 2);
+    });
+
     it("gives data items by every key that the tool takes", async () => {
       using tool = toolIn(scratch, driver);
       tool.importLayer("base", BASE);

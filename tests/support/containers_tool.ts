@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { type ContainersDriver, ContainersLayout } from "../../src/metadata/containers_storage/layout.ts";
 
@@ -80,6 +80,18 @@ export class ContainersTool implements Disposable {
     });
     if (result.status !== 0) throw new Error(`containers-storage ${args.join(" ")}: ${result.stdout}${result.stderr}`);
     return new Uint8Array(result.stdout);
+  }
+
+  /** Runs a command beside others, to its end. */
+  start(command: string, ...args: readonly string[]): Promise<void> {
+    const child = spawn("containers-storage", [command, ...this.#options, ...args], {
+      env: this.environment,
+      stdio: "ignore",
+    });
+    return new Promise((resolve, reject) => {
+      child.once("error", reject);
+      child.once("exit", (code) => code === 0 ? resolve() : reject(new Error(`${command} ended with ${code}`)));
+    });
   }
 
   /** Records that a command shows. */

@@ -10,6 +10,7 @@
  *
  * @module
  */
+import { dirname } from "node:path";
 import { StrataError } from "../../core/errors.ts";
 import type { CacheId } from "../../core/ids.ts";
 import { ROOT } from "../../core/layer_path.ts";
@@ -32,19 +33,21 @@ const COMPOSEFS = "composefs-data";
 /** One home and those that follow it. */
 export class OverlayHomes {
   readonly #homes: readonly string[];
-  readonly #isProgram: boolean;
+  /** Those whose layers a mount program wrote. */
+  readonly #ofPrograms: ReadonlySet<string>;
   #links: ReadonlyMap<string, LayerLocation> | undefined;
 
   /** The root's own home comes first. */
   constructor(homes: readonly [string, ...string[]]) {
     this.#homes = homes;
-    this.#isProgram = readText(`${homes[0]}/.has-mount-program`)?.trim() === "true";
+    this.#ofPrograms = new Set(homes.filter((home) => readText(`${home}/.has-mount-program`)?.trim() === "true"));
   }
 
   /** In which attributes layers have their marks: those of a user who is not root cannot be `trusted`. */
   get marks(): MarkSpace {
-    if (this.#isProgram) return currentMarks();
-    return (statPath(this.#homes[0] ?? "")?.uid ?? 0) === 0 ? currentMarks() : "user";
+    const [own = ""] = this.#homes;
+    const isRoots = (statPath(own)?.uid ?? 0) === 0;
+    return isRoots || this.#ofPrograms.has(own) ? currentMarks() : "user";
   }
 
   /** Where a layer lies. */
@@ -82,7 +85,8 @@ export class OverlayHomes {
   formOf(tree: string): readonly OutsideTrait[] {
     using dir = RootedDir.open(tree);
     const isOverridden = dir.xattrs(ROOT).has(OVERRIDE_XATTR);
-    return [...(this.#isProgram ? ["program" as const] : []), ...(isOverridden ? ["override" as const] : [])];
+    const isPrograms = this.#ofPrograms.has(dirname(dirname(tree)));
+    return [...(isPrograms ? ["program" as const] : []), ...(isOverridden ? ["override" as const] : [])];
   }
 
   #linked(lower: string): LayerLocation | undefined {

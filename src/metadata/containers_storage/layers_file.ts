@@ -57,6 +57,8 @@ const EMPTY: LayersFile = { layers: [], findings: [] };
 
 const timeSchema = v.pipe(v.string(), v.check((text) => !Number.isNaN(Date.parse(text)), "it is no time"));
 const idMapSchema = v.array(v.object({ container_id: countSchema, host_id: countSchema, size: countSchema }));
+/** Go reads an empty text as no digest. */
+const EMPTY_TEXT = v.literal("");
 /** Go reads `null` as the empty value of whatever stands there. */
 const recordSchema = v.object({
   id: v.string(),
@@ -65,10 +67,10 @@ const recordSchema = v.object({
   metadata: v.nullish(v.string(), ""),
   mountlabel: v.nullish(v.string()),
   created: v.nullish(timeSchema, NEVER_CREATED),
-  "compressed-diff-digest": v.nullish(parsedText(parseDigest)),
+  "compressed-diff-digest": v.nullish(v.union([EMPTY_TEXT, parsedText(parseDigest)])),
   "compressed-size": v.nullish(v.pipe(v.number(), v.safeInteger()), 0),
-  "diff-digest": v.nullish(parsedText(parseDiffId)),
-  "toc-digest": v.nullish(parsedText(parseDigest)),
+  "diff-digest": v.nullish(v.union([EMPTY_TEXT, parsedText(parseDiffId)])),
+  "toc-digest": v.nullish(v.union([EMPTY_TEXT, parsedText(parseDigest)])),
   "diff-size": v.nullish(v.pipe(v.number(), v.safeInteger())),
   compression: v.nullish(v.pipe(v.number(), v.safeInteger()), 0),
   uidset: v.nullish(v.array(countSchema)),

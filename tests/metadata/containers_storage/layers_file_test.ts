@@ -81,7 +81,10 @@ describe("LayersFileReader", () => {
   });
 
   it("takes null as the empty value, and a layer without a time", () => {
-    writeFileSync(path, `[{"id":"x","names":null,"parent":null,"flags":null,"diff-digest":null,"uidmap":null}]`);
+    writeFileSync(
+      path,
+      `[{"id":"x","names":null,"parent":null,"flags":null,"diff-digest":null,"toc-digest":"","uidmap":null}]`,
+    );
     const { layers } = new LayersFileReader(path).read();
     assert.equal(layers[0]?.created, "0001-01-01T00:00:00Z");
     assert.equal(layers[0]?.diffId, undefined);
