@@ -66,6 +66,7 @@ class StressWorker {
       ...[this.#registerShared, this.#registerShared, this.#registerShared, this.#registerOwn, this.#registerOwn],
       ...[this.#workInWritable, this.#workInWritable, this.#readMounted, this.#release, this.#release, this.#release],
       ...[this.#getKnown, this.#keep, this.#keep, this.#dropRecord, this.#verifyHeld, this.#collect],
+      ...[this.#workWithRecord, this.#workWithRecord, this.#fillRecord],
     ];
     for (let step = 0; step < this.#order.steps; step++) {
       if (this.#handles.length > HANDLES_MAX) await this.#release();
@@ -109,6 +110,33 @@ class StressWorker {
     await this.#store.unmount(name);
     if (this.#dice.roll(2) === 0) this.#handles.push(await this.#store.commit(name));
     if (this.#dice.roll(4) > 0) await this.#store.releaseRWLayer(name);
+  }
+
+  /** A record with a writable layer and data of its own, which may outlive this process, or go again. */
+  async #workWithRecord(): Promise<void> {
+    const { catalog } = this.#store;
+    const id = `${this.#order.name}-box${this.#made++}`;
+    const parent = this.#handles.length === 0 ? {} : { parent: this.#dice.pick(this.#handles).chainId };
+    const diff = streamOf(this.#dice.pick(SHARED));
+    await catalog.put({ id, ...parent, access: "writable", diff, bigData: new Map([["key", new Uint8Array([1, 2])]]) });
+    const path = await catalog.mount(id);
+    writeFileSync(join(path, id), id);
+    assert.equal(await catalog.unmount(id), 0);
+    await catalog.setBigData(id, "key", streamOf(new Uint8Array([3])));
+    await catalog.setFlag(id, "flag", this.#made);
+    assert.equal(catalog.bigDataSize(id, "key"), 1);
+    if (this.#dice.roll(3) > 0) await catalog.delete(id);
+  }
+
+  /** A record whose diff comes later. */
+  async #fillRecord(): Promise<void> {
+    const { catalog } = this.#store;
+    const id = `${this.#order.name}-blank${this.#made++}`;
+    const bytes = this.#dice.pick(SHARED);
+    await catalog.create({ id });
+    await catalog.applyDiff(id, streamOf(bytes));
+    assert.equal(catalog.get(id).content?.diffId, digestOf(bytes));
+    if (this.#dice.roll(2) === 0) await catalog.delete(id, { whenUsed: "remove" });
   }
 
   async #readMounted(): Promise<void> {
