@@ -3,8 +3,10 @@
  * Checking a store, and putting right what can be. A check changes nothing. A repair does what a finding says, no more:
  * without force nothing is given up.
  *
- *   safe     a layer's short name and its list of layers below; names and records of the catalog that disagree
- *   forced   records that are damaged are moved to `strata/quarantine`, so that nothing stumbles over them
+ *   safe     a layer's short name and its list of layers below; names and records of the catalog that disagree; the writable
+ *            layers by which records are shown under ids of their own
+ *   forced   records that are damaged are moved to `strata/quarantine`, so that nothing stumbles over them; data items that
+ *            are damaged are given up
  *
  * @module
  */
@@ -15,11 +17,12 @@ import { chainOf } from "../metadata/chain.ts";
 import type { LayerRecord } from "../metadata/layer_record.ts";
 import type { WriteLock } from "../metadata/write_lock.ts";
 import { type StoreContext, underLock } from "./context.ts";
+import { dropData, remakeViews } from "./fsck_catalog.ts";
 import { findDamage, type FsckFinding, locationsBelow } from "./fsck_check.ts";
 
 /** How a store is checked. */
 export interface FsckOptions {
-  /** `records` (the default) looks at records and directories; `contents` rebuilds every layer's archive as well. */
+  /** `records` (the default) looks at records and directories; `contents` rebuilds every layer's archive, and reads data items, as well. */
   readonly depth?: "records" | "contents";
   /** What to do about findings: nothing (the default), what loses nothing, or also what gives up what is damaged. */
   readonly repair?: "none" | "safe" | "forced";
@@ -52,6 +55,7 @@ export async function fsck(context: StoreContext, options: FsckOptions = {}): Pr
   // What is put right may show what lies behind it: a layer's name that was lost, those who do not name it rightly.
   for (let passes = 0; passes < PASSES_MAX && chosen.length > 0; passes++) {
     await underLock(context, (lock) => repairAll(context, lock, chosen));
+    await remakeViews(context, chosen);
     chosen = (await findDamage(context, { signal: options.signal })).filter((finding) => isChosen(finding, repair));
   }
   const after = await findDamage(context, options);
@@ -82,6 +86,7 @@ async function repairAll(
   const inconsistent = subjects("layer-files-inconsistent");
   if (inconsistent.size > 0) await mendData(context, inconsistent);
   if (subjects("name-inconsistent").size > 0) context.catalog.repair(lock);
+  dropData(context, lock, chosen);
   const damaged = subjects("layer-record-damaged");
   for (const { chainId } of context.layerDb.list().broken) {
     if (damaged.has(chainId)) context.layerDb.quarantine(lock, chainId);

@@ -15,6 +15,8 @@ import type { Finding } from "../metadata/finding.ts";
 import type { LayerRecord } from "../metadata/layer_record.ts";
 import { chainOf } from "../metadata/chain.ts";
 import type { StoreContext } from "./context.ts";
+import { checkCatalog } from "./fsck_catalog.ts";
+import { AGAIN, damage, removal, REPAIR, strayFile } from "./fsck_finding.ts";
 import { planGc } from "./gc_plan.ts";
 import { GC_MIN_AGE_MS } from "./gc.ts";
 import { readSnapshot } from "./gc_snapshot.ts";
@@ -34,6 +36,8 @@ export type FsckCode =
   | "writable-layer-below-missing"
   | "catalog-record-damaged"
   | "catalog-record-dangling"
+  | "catalog-view-missing"
+  | "data-item-damaged"
   | "name-inconsistent"
   | "image-damaged"
   | "image-incomplete"
@@ -69,12 +73,10 @@ export interface FsckFinding {
 
 /** How deep to look. */
 export interface CheckOptions {
-  /** `records` (the default) looks at records and directories; `contents` rebuilds every layer's archive as well. */
+  /** `records` (the default) looks at records and directories; `contents` rebuilds every layer's archive, and reads data items, as well. */
   readonly depth?: "records" | "contents";
   readonly signal?: AbortSignal | undefined;
 }
-
-const AGAIN = "register the layer again from where it came";
 
 /** All findings, layers first. */
 export async function findDamage(context: StoreContext, options: CheckOptions = {}): Promise<FsckFinding[]> {
@@ -85,7 +87,7 @@ export async function findDamage(context: StoreContext, options: CheckOptions = 
     ...[...layers.values()].flatMap((record) => checkLayer(context, record, layers)),
     ...options.depth === "contents" ? await checkContents(context, [...layers.keys()], options.signal) : [],
     ...checkWritable(context, layers),
-    ...checkCatalog(context, layers),
+    ...await checkCatalog(context, layers, options),
     ...checkImages(context, layers),
     ...garbage(context),
   ];
@@ -112,7 +114,7 @@ function brokenLayer({ layerDb }: StoreContext, finding: Finding & { readonly ch
 
 function layerFinding({ severity, subject, path, error }: Finding): FsckFinding {
   const own = { subject, path, problem: error.message, repair: "none" } as const;
-  if (severity === "stray") return { ...own, code: "stray-file", severity: "info", remedy: "remove it by hand" };
+  if (severity === "stray") return strayFile(subject, own);
   return { ...own, code: "layer-notes-damaged", severity: "info", remedy: AGAIN };
 }
 
@@ -137,8 +139,8 @@ interface DataCheck {
 function checkData({ driver }: StoreContext, { cacheId, subject, below }: DataCheck): FsckFinding[] {
   return driver.check(cacheId, below).map(({ path, problem, mending }) => {
     if (mending === "impossible") return damage("layer-data-missing", subject, { path, problem, remedy: AGAIN });
-    const remedy = `run "strata fsck --repair"`;
-    return { code: "layer-files-inconsistent", severity: "repairable", subject, path, problem, remedy, repair: "safe" };
+    const own = { subject, path, problem, remedy: REPAIR, repair: "safe" } as const;
+    return { code: "layer-files-inconsistent", severity: "repairable", ...own };
   });
 }
 
@@ -183,39 +185,12 @@ function checkWritable(context: StoreContext, layers: Layers): FsckFinding[] {
   return [...damaged, ...sound];
 }
 
-function checkCatalog(context: StoreContext, layers: Layers): FsckFinding[] {
-  const { records, findings } = context.catalog.list();
-  const damaged = findings.map(({ severity, subject, path, error }): FsckFinding => {
-    const own = { subject, path, problem: error.message };
-    return severity === "stray"
-      ? { ...own, code: "stray-file", severity: "info", remedy: "remove it by hand", repair: "none" }
-      : damage("catalog-record-damaged", subject, { ...own, remedy: removal(subject) });
-  });
-  const dangling = records.flatMap(({ id, target }) => {
-    const isThere = target.kind === "layer" ? layers.has(target.chainId) : context.mounts.has(target.mountName);
-    if (isThere) return [];
-    const problem = `it stands for ${target.kind === "layer" ? target.chainId : target.mountName}, which is not here`;
-    const path = context.layout.recordPath(id);
-    return [damage("catalog-record-dangling", id, { path, problem, remedy: `${AGAIN}, or ${removal(id)}` })];
-  });
-  const names = context.catalog.nameFindings().map(({ record, subject, path, error }): FsckFinding => ({
-    code: "name-inconsistent",
-    severity: record === undefined ? "info" : "repairable",
-    subject,
-    path,
-    problem: error.message,
-    remedy: `run "strata fsck --repair"`,
-    repair: "safe",
-  }));
-  return [...damaged, ...dangling, ...names];
-}
-
 function checkImages({ images, layout }: StoreContext, layers: Layers): FsckFinding[] {
   const listing = images.list();
   const damaged = listing.findings.map(({ severity, subject, path, error }): FsckFinding => {
-    const own = { subject, path, problem: error.message };
+    const own = { path, problem: error.message };
     return severity === "stray"
-      ? { ...own, code: "stray-file", severity: "info", remedy: "remove it by hand", repair: "none" }
+      ? strayFile(subject, own)
       : damage("image-damaged", subject, { ...own, remedy: "load the image again" });
   });
   const incomplete = listing.images.flatMap(({ imageId, chainId }) => {
@@ -235,20 +210,8 @@ function garbage(context: StoreContext): FsckFinding[] {
     severity: "info",
     subject,
     path: subject,
-    problem: `this ${kind} is garbage: ${reason}`,
+    problem: `it is garbage (${kind}): ${reason}`,
     remedy: `run "strata gc"`,
     repair: "none",
   }));
-}
-
-function removal(ref: string): string {
-  return `remove it with "strata rm ${ref}"`;
-}
-
-function damage(
-  code: FsckCode,
-  subject: string,
-  { path, problem, remedy }: { readonly path: string; readonly problem: string; readonly remedy: string },
-): FsckFinding {
-  return { code, severity: "damage", subject, path, problem, remedy, repair: "none" };
 }

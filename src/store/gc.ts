@@ -11,12 +11,13 @@
  */
 import { parseChainId } from "../core/digest.ts";
 import type { StrataError } from "../core/errors.ts";
-import { type CacheId, parseCacheId } from "../core/ids.ts";
+import { type CacheId, parseCacheId, parseRecordId } from "../core/ids.ts";
 import { removeLeftTrial } from "../driver/overlay/mounting/namespace_trial.ts";
 import { removeTreeAt } from "../host/files.ts";
 import { type Claim, directoryClaim } from "../metadata/claims.ts";
 import { asStrataError } from "../metadata/finding.ts";
 import type { WithdrawnLayer } from "../metadata/layerdb.ts";
+import { leftMounts, removeLeftData, removeLeftMount } from "./catalog/leftovers.ts";
 import { type StoreContext, underLock } from "./context.ts";
 import { deleteLayers, removeData } from "./delete_layers.ts";
 import { type GcItem, type GcKind, planGc } from "./gc_plan.ts";
@@ -79,6 +80,8 @@ const SWEEPERS: Readonly<Record<Exclude<GcKind, "layer">, Sweeper>> = {
   "claim": ({ claims }, { subject }) => Promise.resolve(claims.removeIfDead(subject) === "live" ? "kept" : "removed"),
   "mount count": sweepMountCount,
   "name": (context) => underLock(context, (lock) => removed(context.catalog.removeStray(lock))),
+  "writable layer": sweepLeftMount,
+  "data items": (context, { subject }) => removeLeftData(context, parseRecordId(subject)),
 };
 
 async function sweep(context: StoreContext, plan: readonly GcItem[], signal?: AbortSignal): Promise<GcOutcome[]> {
@@ -169,6 +172,13 @@ async function sweepStaging(context: StoreContext, { subject: dir }: GcItem): Pr
 
 async function sweepMountCount(context: StoreContext, { subject }: GcItem): Promise<"removed" | "kept"> {
   return removed(await context.mountCounts.removeStale(parseCacheId(subject), (id) => isMounted(context, id)));
+}
+
+/** One that is mounted is somebody's, be its record gone or not. */
+async function sweepLeftMount(context: StoreContext, { subject }: GcItem): Promise<"removed" | "kept"> {
+  const left = leftMounts(context).find(({ name }) => name === subject);
+  if (left === undefined || isMounted(context, left.mountId)) return "kept";
+  return await removeLeftMount(context, left, { whenMounted: "refuse" });
 }
 
 async function outcomeOf(item: GcItem, act: () => Promise<"removed" | "kept">): Promise<GcOutcome> {

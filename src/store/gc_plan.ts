@@ -16,6 +16,7 @@ import type { LayerRecord } from "../metadata/layer_record.ts";
 import type { WithdrawnLayer } from "../metadata/layerdb.ts";
 import type { StagingEntry } from "../metadata/staging.ts";
 import type { TemporaryFile } from "../metadata/temporary_files.ts";
+import type { LeftData, LeftMount } from "./catalog/leftovers.ts";
 
 /** A store as it was seen. */
 export interface GcSnapshot {
@@ -44,6 +45,9 @@ export interface GcSnapshot {
   readonly staleCounts: readonly CacheId[];
   /** Files of names that no record stands behind. */
   readonly strayNames: readonly string[];
+  /** What is left of records that never came, or are gone, and that nobody is at or has mounted. */
+  readonly leftMounts: readonly LeftMount[];
+  readonly leftData: readonly LeftData[];
 }
 
 /** A layer, and when it was recorded. */
@@ -73,13 +77,17 @@ export type GcKind =
   /** A note on mounts that are none. */
   | "mount count"
   /** A name that no record stands behind. */
-  | "name";
+  | "name"
+  /** A writable layer that was made for a record which never came, or is gone. */
+  | "writable layer"
+  /** Data items that no record lists. */
+  | "data items";
 
 /** Something that is to be removed. */
 export interface GcItem {
   /** What kind of thing it is. */
   readonly kind: GcKind;
-  /** Which one: a ChainID, a cache id, a path or a file's name. */
+  /** Which one: a ChainID, a cache id, a path, a name or a record's id. */
   readonly subject: string;
   /** Why it is garbage, for people. */
   readonly reason: string;
@@ -122,6 +130,7 @@ export function planGc(snapshot: GcSnapshot, { nowMs, minAgeMs }: GcLimits): GcI
     ...snapshot.deadClaims.map((name) => itemOf("claim", name, "its process has ended")),
     ...snapshot.staleCounts.map((id) => itemOf("mount count", id, "it is not mounted")),
     ...snapshot.strayNames.map((file) => itemOf("name", file, "no record stands behind it")),
+    ...leftOfRecords(snapshot, isOld),
   ];
 }
 
@@ -153,6 +162,18 @@ function unnamedDirectories(snapshot: GcSnapshot, isOld: (ms: number) => boolean
       return !named.has(id) && !needed.has(id) && !claimed.has(id) && !going.has(id) && isOld(modifiedMs);
     })
     .map(({ cacheId }) => itemOf("directory", cacheId, "no record names it"));
+}
+
+function leftOfRecords({ leftMounts, leftData }: GcSnapshot, isOld: (ms: number) => boolean): GcItem[] {
+  return [
+    ...leftMounts.filter(({ createdMs }) => isOld(createdMs)).map(({ name, record }) =>
+      itemOf("writable layer", name, `it was made for record "${record}", which does not have it`)
+    ),
+    ...leftData.filter(({ modifiedMs }) => isOld(modifiedMs)).map(({ record, sizeBytes }) => ({
+      ...itemOf("data items", record, "no record lists them"),
+      sizeBytes,
+    })),
+  ];
 }
 
 function orphanItem({ path }: WithdrawnLayer): GcItem {

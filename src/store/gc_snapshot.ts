@@ -7,9 +7,10 @@
 import type { ChainId } from "../core/digest.ts";
 import type { CacheId } from "../core/ids.ts";
 import { findLeftTrials } from "../driver/overlay/mounting/namespace_trial.ts";
-import { directoryClaim } from "../metadata/claims.ts";
+import { directoryClaim, recordClaim } from "../metadata/claims.ts";
 import { attempt } from "../metadata/record_file.ts";
 import { listTemporaryFiles } from "../metadata/temporary_files.ts";
+import { leftData, leftMounts } from "./catalog/leftovers.ts";
 import type { StoreContext } from "./context.ts";
 import type { GcSnapshot } from "./gc_plan.ts";
 import { mountCount } from "./mount.ts";
@@ -37,6 +38,10 @@ export function readSnapshot(context: StoreContext): GcSnapshot {
     deadHolds: holds.dead(),
     deadClaims: claims.dead(),
     staleCounts: mountCounts.stale((id) => isMounted(context, id)),
+    leftMounts: leftMounts(context).filter(({ record, mountId }) =>
+      !claims.isTaken(recordClaim(record)) && !isMounted(context, mountId)
+    ),
+    leftData: leftData(context).filter(({ record }) => !claims.isTaken(recordClaim(record))),
     strayNames: catalog.nameFindings().flatMap(({ record, file }) => record === undefined ? [file] : []),
   };
 }

@@ -1,12 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, readdirSync, renameSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { type ChainId, type GcKind, LayerStore } from "../../mod.ts";
 import { digestHex, digestOf } from "../../src/core/digest.ts";
-import { randomCacheId } from "../../src/core/ids.ts";
-import { directoryClaim } from "../../src/metadata/claims.ts";
+import { parseRecordId, randomCacheId } from "../../src/core/ids.ts";
+import { directoryClaim, recordClaim } from "../../src/metadata/claims.ts";
+import { parseMountName } from "../../src/metadata/mounts.ts";
 import { type GcSnapshot, planGc } from "../../src/store/gc_plan.ts";
 import { file, layerTar } from "../../src/testing/layer_builder.ts";
 import { DRIVERS, ScratchRoot, streamOf } from "../support/scratch_store.ts";
@@ -27,6 +37,8 @@ const NOTHING: GcSnapshot = {
   deadClaims: [],
   staleCounts: [],
   strayNames: [],
+  leftMounts: [],
+  leftData: [],
 };
 const NOW = { nowMs: 10_000_000, minAgeMs: 1000 };
 
@@ -80,6 +92,19 @@ describe("planGc()", () => {
     assert.deepEqual([plan("dead"), plan("unclaimed"), plan("unclaimed", 0), plan("live", 0)], [1, 0, 1, 0]);
   });
 
+  it("takes what is left of records when it is old", () => {
+    const [record, other] = [parseRecordId("gone"), parseRecordId("other")];
+    const mount = { name: parseMountName("m"), record, mountId: randomCacheId() };
+    const plan = (ageMs: number) =>
+      planGc({
+        ...NOTHING,
+        leftMounts: [{ ...mount, createdMs: NOW.nowMs - ageMs }],
+        leftData: [{ record: other, modifiedMs: NOW.nowMs - ageMs, sizeBytes: 7 }],
+      }, NOW).map(({ kind, subject, sizeBytes }) => [kind, subject, sizeBytes]);
+    assert.deepEqual(plan(NOW.minAgeMs - 1), []);
+    assert.deepEqual(plan(NOW.minAgeMs), [["writable layer", "m", undefined], ["data items", "other", 7]]);
+  });
+
   it("gives a write a minute, whatever age is asked for", () => {
     const temporary = (modifiedMs: number) => [{ path: "/t", what: "an unfinished write", modifiedMs }];
     const plan = (ageMs: number) =>
@@ -117,6 +142,44 @@ for (const driver of DRIVERS) {
       await using store = await scratch.open({ driver });
       const kinds = (await store.gc()).outcomes.map(({ kind }) => kind).sort();
       assert.deepEqual(kinds, ["claim", "hold", "mount count", "name", "orphan", "staging"]);
+    });
+
+    it("removes what is left of records that never came or are gone, and of those that are there what they do not list", async () => {
+      using scratch = new ScratchRoot();
+      await using store = await scratch.open({ driver });
+      const { layout, claims } = LayerStore.contextOf(store);
+      const base = await store.register(streamOf(tarOf("base")));
+      const parent = base.chainId;
+      for (const id of ["whole", "lost", "busy", "mounted"]) {
+        await store.catalog.create({ id, access: "writable", mountName: id, parent });
+        await store.catalog.setBigData(id, "key", streamOf(tarOf(id)));
+      }
+      await store.mount("mounted");
+      writeFileSync(join(layout.bigDataDir, "whole", "0".repeat(64)), "stray");
+      for (const id of ["lost", "busy", "mounted"]) rmSync(layout.recordPath(parseRecordId(id)));
+      const claim = claims.tryTake(recordClaim(parseRecordId("busy")));
+      assert(claim !== undefined);
+      assert.deepEqual((await store.gc()).outcomes, [], "all of it is young");
+      const found = (await store.gc({ mode: "plan", minAgeMs: 0 })).outcomes;
+      const left = [["data items", "lost"], ["data items", "mounted"], ["data items", "whole"], [
+        "writable layer",
+        "lost",
+      ]];
+      assert.deepEqual(found.map(({ kind, subject }) => [kind, subject]).sort(), left);
+      assert.equal(found.find(({ subject }) => subject === "whole")?.sizeBytes, 5);
+      const swept = (await store.gc({ minAgeMs: 0 })).outcomes;
+      assert.deepEqual(swept.map(({ state }) => state), ["removed", "removed", "removed", "removed"]);
+      assert.deepEqual([...store.rwLayers().mounts.keys()], ["busy", "mounted", "whole"]);
+      assert.deepEqual(readdirSync(join(layout.bigDataDir, "whole")).length, 1);
+      await store.unmount("mounted");
+      claim[Symbol.dispose]();
+      const rest = (await store.gc({ minAgeMs: 0 })).outcomes.map(({ kind, subject, state }) => [kind, subject, state]);
+      assert.deepEqual(rest.sort(), [
+        ["data items", "busy", "removed"],
+        ["writable layer", "busy", "removed"],
+        ["writable layer", "mounted", "removed"],
+      ]);
+      assert.deepEqual((await store.fsck({ depth: "contents" })).findings, []);
     });
 
     it("removes what a trial left that was killed before the root was made", async () => {

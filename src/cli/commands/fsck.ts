@@ -19,9 +19,9 @@ export const fsck: CommandSpec = {
     'Prints "clean", or a line for each finding: how bad it is, what it is, where, and what helps. Garbage that\n' +
     "ended processes left is no damage. Without --repair nothing is changed.",
   options: [
-    { name: "full", summary: "rebuild every layer's tar as well, as verify does" },
+    { name: "full", summary: "rebuild every layer's tar as well, as verify does, and read data items" },
     { name: "repair", summary: "put right what can be without giving anything up" },
-    { name: "force", summary: "with --repair: also move damaged records aside" },
+    { name: "force", summary: "with --repair: also move damaged records aside, and give damaged data items up" },
   ],
   examples: [
     { line: "strata fsck", does: "a quick check" },

@@ -13,7 +13,7 @@ import type { Invocation } from "../invocation.ts";
 export const gc: CommandSpec = {
   name: "gc",
   summary: "Remove layers that nothing needs, and what ended processes left",
-  description:
+  description: "What crashes left of records that never came goes, too: their writable layers and data items.\n" +
     "A layer is needed by a layer or a writable layer on top, a record, an image, a mount, or a running process.\n" +
     "Prints what went: its kind, which one, and why.",
   options: [

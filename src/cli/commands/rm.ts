@@ -62,8 +62,10 @@ function removalOf(strata: Strata, store: LayerStore, ref: string): Removal {
   } catch (error) {
     if (!strata.hasCode(error, "CORRUPT") && !strata.hasCode(error, "NOT_FOUND")) throw error;
     const id = damagedRecord(strata, store, ref);
-    if (id === undefined) throw error;
-    return { kind: "records", ids: [id] };
+    if (id !== undefined) return { kind: "records", ids: [id] };
+    const damaged = store.rwLayers().broken.find(({ subject }) => subject === ref);
+    if (damaged === undefined) throw error;
+    return { kind: "writable", name: damaged.subject };
   }
 }
 

@@ -97,6 +97,13 @@ export class BigDataFiles {
     return this.#namesIn(this.#layout.bigDataDir).flatMap((name) => attempt(() => parseRecordId(name)) ?? []);
   }
 
+  /** What lies beside the records' directories and is none. */
+  strays(): string[] {
+    const { bigDataDir } = this.#layout;
+    return this.#namesIn(bigDataDir).filter((name) => attempt(() => parseRecordId(name)) === undefined)
+      .map((name) => `${bigDataDir}/${name}`);
+  }
+
   #dir(id: RecordId): string {
     return `${this.#layout.bigDataDir}/${id}`;
   }

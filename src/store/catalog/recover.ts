@@ -9,13 +9,9 @@
  */
 import type { StrataError } from "../../core/errors.ts";
 import type { RecordId } from "../../core/ids.ts";
-import { mountOf } from "../../metadata/catalog/catalog_record.ts";
-import { recordClaim } from "../../metadata/claims.ts";
 import { asStrataError } from "../../metadata/finding.ts";
-import type { MountName } from "../../metadata/mounts.ts";
-import { attempt } from "../../metadata/record_file.ts";
-import { type StoreContext, underLock } from "../context.ts";
-import { releaseRWLayer } from "../release_rw_layer.ts";
+import type { StoreContext } from "../context.ts";
+import { leftData, leftMounts, removeLeftData, removeLeftMount } from "./leftovers.ts";
 
 /** One thing that a crash left, and what became of it. */
 export interface RecoveryStep {
@@ -46,63 +42,23 @@ export async function recover(
 ): Promise<RecoveryStep[]> {
   context.dockerd.requireAbsent();
   const steps: RecoveryStep[] = [];
-  for (const { name, record } of leftMounts(context)) {
-    const step = { kind: "writable layer", subject: name, record } as const;
-    const outcome = await attemptStep(context, record, () => removeMount(context, name, record));
-    if (outcome !== "busy") steps.push(outcome === "done" ? step : { ...step, error: outcome });
+  for (const left of leftMounts(context)) {
+    const step = { kind: "writable layer", subject: left.name, record: left.record } as const;
+    steps.push(...await outcomeOf(step, () => removeLeftMount(context, left, { whenMounted: "unmount" })));
   }
-  for (const record of context.bigData.ids()) {
+  for (const { record } of leftData(context)) {
     const step = { kind: "data items", subject: record, record } as const;
-    const outcome = await attemptStep(context, record, () => removeData(context, record));
-    if (outcome !== "busy" && outcome !== "done") steps.push({ ...step, error: outcome });
-    if (outcome === "done") steps.push(step);
+    steps.push(...await outcomeOf(step, () => removeLeftData(context, record)));
   }
   for (const step of steps) onStep(step);
   return steps;
 }
 
-type Outcome = "done" | "busy" | StrataError;
-
-/** Whoever makes or removes a record has the claim on it. */
-async function attemptStep(
-  context: StoreContext,
-  record: RecordId,
-  act: () => Promise<"done" | "busy">,
-): Promise<Outcome> {
-  using claim = context.claims.tryTake(recordClaim(record));
-  if (claim === undefined) return "busy";
+/** What is kept was not left: somebody is at it. */
+async function outcomeOf(step: RecoveryStep, remove: () => Promise<"removed" | "kept">): Promise<RecoveryStep[]> {
   try {
-    return await act();
+    return await remove() === "removed" ? [step] : [];
   } catch (error) {
-    return asStrataError(error, `remove what is left of record "${record}"`);
+    return [{ ...step, error: asStrataError(error, `remove what is left of record "${step.record}"`) }];
   }
-}
-
-/** The writable layers that were made for records, and are no record's. */
-export function leftMounts(context: StoreContext): { readonly name: MountName; readonly record: RecordId }[] {
-  return [...context.mounts.list().mounts.values()].flatMap(({ name, record }) =>
-    record === undefined || isOwned(context, name, record) ? [] : [{ name, record }]
-  );
-}
-
-async function removeMount(context: StoreContext, name: MountName, record: RecordId): Promise<"done" | "busy"> {
-  if (!context.mounts.has(name) || isOwned(context, name, record)) return "busy";
-  await releaseRWLayer(context, name, { whenMounted: "unmount" });
-  return "done";
-}
-
-async function removeData(context: StoreContext, record: RecordId): Promise<"done" | "busy"> {
-  return await underLock(context, (lock) => {
-    // A damaged record may list any of them.
-    if (context.catalog.has(record) && attempt(() => context.catalog.get(record)) === undefined) return "busy";
-    const listed = attempt(() => context.catalog.get(record))?.bigData ?? [];
-    return context.bigData.removeUnlisted(lock, record, listed).length > 0 ? "done" : "busy";
-  });
-}
-
-/** A damaged record may own whatever names it. */
-function isOwned({ catalog }: StoreContext, name: MountName, id: RecordId): boolean {
-  if (!catalog.has(id)) return false;
-  const record = attempt(() => catalog.get(id));
-  return record === undefined || mountOf(record) === name;
 }
