@@ -108,12 +108,22 @@ export type { Finding, Severity } from "./src/metadata/finding.ts";
 export type { LayerExtras, LayerRecord } from "./src/metadata/layer_record.ts";
 export type { BrokenLayer, LayerListing } from "./src/metadata/layerdb.ts";
 export type { BrokenMount, IdRange, MountExtras, MountListing, MountName, MountRecord } from "./src/metadata/mounts.ts";
+export type {
+  AdoptedRecord,
+  AdoptOptions,
+  AdoptProgress,
+  AdoptReport,
+  AdoptStep,
+  FailedRecord,
+  PresentRecord,
+  SkippedRecord,
+} from "./src/store/adopt/adopt_report.ts";
 export type { ApplyDiffOptions } from "./src/store/apply_diff.ts";
 export { Catalog } from "./src/store/catalog/catalog.ts";
 export { CatalogQueries } from "./src/store/catalog/catalog_queries.ts";
 export type { DiffRecordOptions } from "./src/store/catalog/compare_record.ts";
 export type { CreateLayerOptions, PutLayerOptions } from "./src/store/catalog/create_layer.ts";
-export type { CatalogEntry } from "./src/store/catalog/entry.ts";
+export type { CatalogEntry, EntryListing } from "./src/store/catalog/entry.ts";
 export type { FillFromDifferOptions } from "./src/store/catalog/fill_from_differ.ts";
 export type { FillOptions } from "./src/store/catalog/fill_record.ts";
 export type { CreateRecordOptions } from "./src/store/catalog/make_record.ts";
@@ -162,6 +172,7 @@ export type { RegisterByGraphIdOptions } from "./src/store/register_by_graph_id.
 export { logReleaseMetadata, releaseAndLog } from "./src/store/release_log.ts";
 export type { LayerReleaser, ReleaseLog } from "./src/store/release_log.ts";
 export type { ReleaseRWLayerOptions } from "./src/store/release_rw_layer.ts";
+export type { ExistingLayers } from "./src/store/replacement.ts";
 export { needsUserNamespace } from "./src/store/rootless.ts";
 export { RWLayer } from "./src/store/rw_layer.ts";
 export type { Target } from "./src/store/target.ts";

@@ -79,6 +79,15 @@ export function copyContent(
   return copy.bytesReflinked > 0 ? "reflinked" : "copied";
 }
 
+/**
+ * Gives an empty file the blocks of another one.
+ * @returns whether these file systems can
+ * @throws {OsError}
+ */
+export function shareContent(source: OpenFile, target: OpenFile): "reflinked" | "refused" {
+  return libc.ficlone(target.fd, source.fd) ? "reflinked" : "refused";
+}
+
 /** While a directory is filled. */
 const DIRECTORY_MODE = 0o700;
 const FILE_MODE = 0o600;

@@ -13,6 +13,7 @@ import type { CacheId } from "../core/ids.ts";
 import type { StatusRow } from "../driver/interfaces/proto_driver.ts";
 import type { LayerListing } from "../metadata/layerdb.ts";
 import { type MountListing, type MountRecord, parseMountName } from "../metadata/mounts.ts";
+import { adopt, type AdoptOptions, type AdoptReport } from "./adopt/adopt.ts";
 import { applyDiff, type ApplyDiffOptions } from "./apply_diff.ts";
 import { Catalog } from "./catalog/catalog.ts";
 import { comparedTargets } from "./catalog/compare_record.ts";
@@ -150,6 +151,14 @@ export class LayerStore implements AsyncDisposable {
    */
   differTarget(ref: string): string {
     return differTarget(this.#context, cacheIdOf(resolveTarget(this.#context, ref)));
+  }
+
+  /**
+   * Copies records of another root with their layers, whose digests are computed again. One that cannot come keeps no other back.
+   * @throws {StrataError} `NOT_FOUND` (the root, a ref), `AMBIGUOUS`, `INVALID_ARGUMENT`, `NOT_SUPPORTED`; `NO_SPACE`, `LOCKED`, `ABORTED`
+   */
+  adopt(options: AdoptOptions): Promise<AdoptReport> {
+    return adopt(this.#context, options);
   }
 
   /**

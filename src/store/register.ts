@@ -9,6 +9,7 @@ import type { ChainId, DiffId, Digest } from "../core/digest.ts";
 import type { BlobSource } from "../worker/ingest.ts";
 import type { StoreContext } from "./context.ts";
 import type { Layer } from "./layer.ts";
+import type { ExistingLayers } from "./replacement.ts";
 import { takeIn, type TakeInProgress } from "./take_in.ts";
 import { SoleStream } from "./twin_streams.ts";
 
@@ -22,9 +23,10 @@ export interface RegisterOptions {
   readonly expectedBlob?: { readonly digest: Digest; readonly sizeBytes?: number };
   /**
    * What becomes of a layer that is here already: it is read and compared, and replaced when it is damaged (`verify`, the
-   * default); or its record is trusted, and with `expectedDiffId` the stream is cancelled unread.
+   * default); or its record is trusted, and with `expectedDiffId` the stream is cancelled unread (`trust`); or so it is unless
+   * the layer's files lie in another root, and then it gets files of its own (`copy`).
    */
-  readonly existing?: "verify" | "trust";
+  readonly existing?: ExistingLayers;
   /** Aborting leaves nothing behind. */
   readonly signal?: AbortSignal;
   /** Called with what has happened since the last call; it must not throw. */

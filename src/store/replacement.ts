@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Making a damaged layer again, in its old place: layers above know its directory, and must find the same content there.
+ * Making a layer again, in its old place: layers above know its directory, and must find the same content there. So it is
+ * with damaged ones, and with those that only stand for layers of other roots.
  *
  * @module
  */
@@ -13,8 +14,11 @@ import type { StoreContext } from "./context.ts";
 import { mountCount } from "./mount.ts";
 import { verify } from "./verify.ts";
 
-/** What becomes of layers that are here already. */
-export type ExistingLayers = "verify" | "trust";
+/**
+ * What becomes of layers that are here already: they are read, and made again when they are damaged; or their records are
+ * trusted; or they are made again where their files lie in another root.
+ */
+export type ExistingLayers = "verify" | "trust" | "copy";
 
 /** Where a layer is to be made. */
 export interface LayerPlace {
@@ -23,13 +27,14 @@ export interface LayerPlace {
   readonly children: readonly CacheId[];
 }
 
-/** Whether a layer can be used as it is: its record is trusted, or all of it is read and compared. */
+/** Whether a layer can be used as it is: as its record tells, or all of it is read and compared. */
 export async function isIntact(
   context: StoreContext,
   record: LayerRecord,
   { existing, signal }: { readonly existing: ExistingLayers; readonly signal?: AbortSignal | undefined },
 ): Promise<boolean> {
   if (existing === "trust") return true;
+  if (existing === "copy") return record.outside === undefined;
   const { state } = await verify(context, record.chainId, signal === undefined ? {} : { signal });
   return state === "ok";
 }
@@ -89,7 +94,9 @@ export function requireUnmounted(context: StoreContext, chainId: ChainId, cacheI
   if (usedBy.length === 0) return;
   throw new StrataError(
     "IN_USE",
-    `Cannot replace the damaged layer ${chainId}: it is mounted at ${usedBy.join(", ")}; unmount that, and try again`,
+    `Cannot make layer ${chainId} again in its place: it is mounted at ${
+      usedBy.join(", ")
+    }; unmount that, and try again`,
     { kind: "layer", name: chainId, usedBy },
   );
 }

@@ -51,7 +51,8 @@ export interface TakeInRequest {
   readonly parent: ChainId | undefined;
   /**
    * What becomes of a layer that is here already: it is read and compared, and replaced when it is damaged (`verify`, the
-   * default); or its record is trusted, and its blob not read where the expected DiffID tells what it holds.
+   * default); or its record is trusted, and its blob not read where the expected DiffID tells what it holds (`trust`, and
+   * `copy` unless its files lie in another root: then it is replaced by a layer with files of its own).
    */
   readonly existing?: ExistingLayers;
   readonly signal?: AbortSignal;
@@ -171,7 +172,7 @@ async function readKnown(
   { index, record, signal }: { readonly index: number; readonly record: LayerRecord; readonly signal: AbortSignal },
 ): Promise<ArrivedLayer> {
   const incoming = layers[index]!;
-  if (existing !== "trust") {
+  if (existing === undefined || existing === "verify") {
     const onProgress = (bytes: number): void => report?.(index, { kind: "read", bytes });
     const { source } = incoming;
     const { limits } = context.settings;

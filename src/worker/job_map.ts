@@ -6,6 +6,7 @@
  */
 import { adoptDiff } from "./jobs/adopt_diff.ts";
 import { changes, diffSize, pack } from "./jobs/changes.ts";
+import { checkContents } from "./jobs/check_contents.ts";
 import { checksum } from "./jobs/checksum.ts";
 import { decode } from "./jobs/decode.ts";
 import { describeDirectory } from "./jobs/describe_directory.ts";
@@ -13,6 +14,7 @@ import { hash } from "./jobs/hash.ts";
 import { packDirectory } from "./jobs/pack_directory.ts";
 import { apply, createReadWrite } from "./jobs/read_write.ts";
 import { seal } from "./jobs/seal.ts";
+import { shareContents } from "./jobs/share_contents.ts";
 import { survey } from "./jobs/survey.ts";
 import { sync } from "./jobs/sync.ts";
 import { takeDirectory } from "./jobs/take_directory.ts";
@@ -27,6 +29,7 @@ export const JOBS = {
   adoptDiff,
   apply,
   changes,
+  checkContents,
   checksum,
   createReadWrite,
   decode,
@@ -36,6 +39,7 @@ export const JOBS = {
   pack,
   packDirectory,
   seal,
+  shareContents,
   survey,
   sync,
   takeDirectory,

@@ -7,12 +7,13 @@
  */
 import * as v from "valibot";
 import { type ChainId, type DiffId, type Digest, parseChainId, parseDiffId, parseDigest } from "../../core/digest.ts";
-import type { IdMap } from "../../core/id_map.ts";
+import type { IdMap, IdMappings } from "../../core/id_map.ts";
 import { parseRecordId, type RecordId } from "../../core/ids.ts";
 import { type BlobInfo, blobInfoSchema, countSchema, timeSchema } from "../blob_info.ts";
 import { nameProblem } from "./catalog_name.ts";
 import { type MountName, parseMountName } from "../mounts.ts";
-import { corruptFile, jsonText, parsedText, type ReadContext, readRecordJson } from "../record_file.ts";
+import { isPlainRecord } from "./plain_record.ts";
+import { attempt, corruptFile, jsonText, parsedText, type ReadContext, readRecordJson } from "../record_file.ts";
 
 /** What JSON can hold. */
 export type JsonValue = null | boolean | number | string | readonly JsonValue[] | { readonly [key: string]: JsonValue };
@@ -143,6 +144,17 @@ export function readCatalogRecord(path: string, id: RecordId): CatalogRecord | u
   return record;
 }
 
+/**
+ * The record in a text, when it is one without anything out of the ordinary, as nearly all are; for all others
+ * {@link readCatalogRecord} tells what it is, or what is wrong with it.
+ */
+export function plainRecordIn(text: string, id: RecordId): CatalogRecord | undefined {
+  const document: unknown = attempt(() => JSON.parse(text));
+  if (!isPlainRecord(document) || document.id !== id) return undefined;
+  const { schema: _schema, ...record } = document;
+  return record;
+}
+
 /** A record as the text of its file. */
 export function catalogRecordText(record: CatalogRecord): string {
   const { id, names, target, parent, created, metadata, flags, mountLabel, uidMap, gidMap, ...rest } = record;
@@ -159,4 +171,9 @@ export function mountOf({ target }: CatalogRecord): MountName | undefined {
 /** True for records that stand for this stack. */
 export function standsFor(record: CatalogRecord, chainId: ChainId): boolean {
   return record.target.kind === "layer" && record.target.chainId === chainId;
+}
+
+/** The ids under which a record is shown; `undefined` when it has none of its own. */
+export function mappingsOf({ uidMap, gidMap }: CatalogRecord): IdMappings | undefined {
+  return uidMap === undefined || gidMap === undefined ? undefined : { uids: uidMap, gids: gidMap };
 }

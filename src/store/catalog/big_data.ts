@@ -6,7 +6,6 @@
  *
  * @module
  */
-import type { Digest } from "../../core/digest.ts";
 import { hasCode, StrataError } from "../../core/errors.ts";
 import type { RecordId } from "../../core/ids.ts";
 import { syncFile } from "../../host/durable.ts";
@@ -92,11 +91,10 @@ async function* verifiedChunks(path: string, { key, digest, size }: BigDataItem)
 async function stageAndKeep(context: StoreContext, id: RecordId, request: BigDataValue): Promise<BigDataItem> {
   await using staging = context.staging.create("data item");
   const path = staging.path("data");
-  const { digest, sizeBytes: size } = await stage(context, path, request);
-  const item: BigDataItem = { key: request.key, digest, size };
+  const item = await stageBigData(context, path, request);
   await underLock(context, (lock) => {
     context.catalog.get(id);
-    context.bigData.publish(lock, id, { path, digest });
+    context.bigData.publish(lock, id, { path, digest: item.digest });
     const { bigData: listed = [] } = context.catalog.update(
       lock,
       id,
@@ -107,15 +105,20 @@ async function stageAndKeep(context: StoreContext, id: RecordId, request: BigDat
   return item;
 }
 
-async function stage(
+/**
+ * Writes a data item to a file beside the store.
+ * @throws {StrataError} `NO_SPACE`, `ABORTED`
+ */
+export async function stageBigData(
   { settings }: StoreContext,
   path: string,
-  { value, signal }: BigDataValue,
-): Promise<{ readonly digest: Digest; readonly sizeBytes: number }> {
+  { key, value, signal }: BigDataValue,
+): Promise<BigDataItem> {
   const tap = digestTap();
   await writeFileStream(path, value.pipeThrough(tap.stream), signal === undefined ? {} : { signal });
   if (settings.durability === "full") syncFile(path);
-  return tap.result();
+  const { digest, sizeBytes: size } = await tap.result();
+  return { key, digest, size };
 }
 
 /** A key keeps its place; a new one comes last. */

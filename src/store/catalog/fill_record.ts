@@ -6,9 +6,8 @@
  * @module
  */
 import { StrataError } from "../../core/errors.ts";
-import type { IdMappings } from "../../core/id_map.ts";
 import type { BlobInfo } from "../../metadata/blob_info.ts";
-import { type CatalogRecord, standsFor } from "../../metadata/catalog/catalog_record.ts";
+import { type CatalogRecord, mappingsOf, standsFor } from "../../metadata/catalog/catalog_record.ts";
 import { recordClaim } from "../../metadata/claims.ts";
 import { applyDiff as applyToWritable, type ApplyDiffOptions } from "../apply_diff.ts";
 import { type StoreContext, underLock } from "../context.ts";
@@ -67,6 +66,7 @@ export async function fillRecord(
   blobOf: (layer: Layer) => BlobInfo | undefined = ({ blob }) => blob,
 ): Promise<CatalogRecord> {
   const before = findOwnRecord(context, ref);
+  context.dockerd.requireAbsent();
   using _claim = context.claims.tryTake(recordClaim(before.id)) ?? refuseBusy(before);
   requireEmpty(context, before);
   const parent = before.content?.parent;
@@ -136,10 +136,6 @@ function childrenOf(context: StoreContext, { id, target }: CatalogRecord): strin
   const own = target.view === undefined ? undefined : `writable layer "${target.view}"`;
   const users = new References(context).to(target.chainId);
   return [...named, ...users.filter((user) => /^(damaged |writable |)layer /.test(user) && user !== own)];
-}
-
-function mappingsOf({ uidMap, gidMap }: CatalogRecord): IdMappings | undefined {
-  return uidMap === undefined || gidMap === undefined ? undefined : { uids: uidMap, gids: gidMap };
 }
 
 function progressTo(report: (bytes: number) => void): NonNullable<RegisterOptions["onProgress"]> {

@@ -14,7 +14,7 @@ import { StrataError } from "../../core/errors.ts";
 import { checkIdMappings, type IdMappings } from "../../core/id_map.ts";
 import { parseRecordId, randomId, type RecordId } from "../../core/ids.ts";
 import type { BlobInfo } from "../../metadata/blob_info.ts";
-import type { CatalogRecord, JsonValue } from "../../metadata/catalog/catalog_record.ts";
+import type { BigDataItem, CatalogRecord, JsonValue } from "../../metadata/catalog/catalog_record.ts";
 import { recordClaim } from "../../metadata/claims.ts";
 import type { MountName } from "../../metadata/mounts.ts";
 import { type StoreContext, underLock } from "../context.ts";
@@ -42,6 +42,14 @@ export interface RecordSubject {
   /** The record that lies below, where one was named. */
   readonly parent?: RecordId | undefined;
   readonly idMappings?: IdMappings | undefined;
+  /** Data items that come with it, in files beside the store. */
+  readonly data?: readonly StagedItem[];
+}
+
+/** A data item that is to be a new record's. */
+export interface StagedItem {
+  readonly item: BigDataItem;
+  readonly path: string;
 }
 
 /** The id of a record that is being made, until this is disposed of. */
@@ -55,6 +63,7 @@ export interface ClaimedId extends Disposable {
  */
 export function claimId(context: StoreContext, id: string | undefined): ClaimedId {
   const parsed = id === undefined ? parseRecordId(randomId()) : parseId(id);
+  context.dockerd.requireAbsent();
   const claim = context.claims.tryTake(recordClaim(parsed));
   if (claim === undefined || context.catalog.has(parsed)) {
     claim?.[Symbol.dispose]();
@@ -70,7 +79,7 @@ export function claimId(context: StoreContext, id: string | undefined): ClaimedI
 export async function publishRecord(
   context: StoreContext,
   id: RecordId,
-  { target, parent, idMappings, ...options }: CreateRecordOptions & RecordSubject,
+  { target, parent, idMappings, data = [], ...options }: CreateRecordOptions & RecordSubject,
 ): Promise<CatalogRecord> {
   const { names = [], metadata = "", flags = {}, mountLabel, blob } = options;
   const maps = idMappings && checkIdMappings(idMappings);
@@ -89,8 +98,15 @@ export async function publishRecord(
       ...(maps === undefined ? {} : { uidMap: maps.uids, gidMap: maps.gids }),
       ...(blob === undefined ? {} : { blob }),
       ...(layer === undefined ? {} : { content: contentOf(layer) }),
+      ...(data.length === 0 ? {} : { bigData: data.map(({ item }) => item) }),
     };
-    context.catalog.create(lock, record);
+    try {
+      for (const { item: { digest }, path } of data) context.bigData.publish(lock, id, { path, digest });
+      context.catalog.create(lock, record);
+    } catch (error) {
+      if (data.length > 0) context.bigData.removeUnlisted(lock, id, []);
+      throw error;
+    }
     return record;
   });
 }

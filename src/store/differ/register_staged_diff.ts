@@ -21,6 +21,7 @@ import { HeldLayers } from "../held_layers.ts";
 import type { ExpectedLayer } from "../incoming_layer.ts";
 import type { Layer } from "../layer.ts";
 import { publishLayers } from "../publish.ts";
+import type { ExistingLayers } from "../replacement.ts";
 import { ensureHere } from "../roots/refer.ts";
 import { sealInOrder } from "../seal_layers.ts";
 import { SealedInHome } from "../sealed_in_home.ts";
@@ -34,6 +35,8 @@ export interface RegisterStagedDiffOptions {
   readonly expectedDiffId?: DiffId;
   /** How a registry's manifest describes the layer; kept with it, unless it is here already. */
   readonly descriptor?: LayerDescriptor;
+  /** What becomes of a layer that is here already, as with `register`. Default `verify`. */
+  readonly existing?: ExistingLayers;
   /** Aborting leaves nothing behind. */
   readonly signal?: AbortSignal;
 }
@@ -72,7 +75,7 @@ type TakeOver = RegisterStagedDiffOptions & { readonly held: HeldLayers };
 async function takeOver(
   context: StoreContext,
   staged: StagedLayerDiff,
-  { parent, held, signal, ...options }: TakeOver,
+  { parent, held, signal, existing = "verify", ...options }: TakeOver,
 ): Promise<LayerRecord> {
   const expected = expectedOf(staged, options);
   const { staging, whiteouts } = staged.take(context);
@@ -92,7 +95,7 @@ async function takeOver(
     arriving: [Promise.resolve({ kind: "unpacked", ingested, dir })],
     parent,
     below,
-    existing: "verify",
+    existing,
     held,
     inHome,
     signal,

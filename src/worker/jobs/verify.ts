@@ -4,11 +4,7 @@
  *
  * @module
  */
-import { display } from "../../core/bytes.ts";
 import type { Digest } from "../../core/digest.ts";
-import { StrataError } from "../../core/errors.ts";
-import { type LayerPath, parseLayerPath } from "../../core/layer_path.ts";
-import type { DiffGetter } from "../../driver/interfaces/diff_driver.ts";
 import type { DriverSpec } from "../../driver/interfaces/driver_spec.ts";
 import type { LayerLocation } from "../../driver/interfaces/layer_sealer.ts";
 import { loadDriver } from "../../driver/registry.ts";
@@ -16,7 +12,7 @@ import type { AbortFlag } from "../abort_flag.ts";
 import { archiveDigest } from "../archive.ts";
 import type { Report } from "../job_map.ts";
 import { LayerContents } from "../layer_contents.ts";
-import { tarSplitBatches } from "../tar_split_file.ts";
+import { surveyContents } from "./check_contents.ts";
 
 /** A layer to be verified. */
 export interface VerifyRequest {
@@ -34,21 +30,6 @@ export async function verify(request: VerifyRequest, _report: Report, abort: Abo
   const driver = await loadDriver(request.driver);
   await using files = await driver.diffGetter(request.stack);
   const digest = await archiveDigest(request.tarSplitPath, new LayerContents(files), abort);
-  await refuseStray(request.tarSplitPath, files);
+  if (files.findStray !== undefined) await surveyContents(request.tarSplitPath, files);
   return digest;
-}
-
-/** The archive does not tell of files that somebody else put into the layer's tree. */
-async function refuseStray(tarSplitPath: string, files: DiffGetter): Promise<void> {
-  if (files.findStray === undefined) return;
-  const members = new Set<LayerPath>();
-  for await (const batch of tarSplitBatches(tarSplitPath)) {
-    for (const record of batch) if (record.type === "file") members.add(parseLayerPath(record.name));
-  }
-  const stray = files.findStray(members);
-  if (stray === undefined) return;
-  const path = display(stray);
-  throw new StrataError("CORRUPT", `its tree has "${path}", and its archive has not: another diff was applied to it`, {
-    path,
-  });
 }
