@@ -17,7 +17,7 @@ import { fromOsError } from "../host/errno.ts";
 import type { OpenFile } from "../host/open_file.ts";
 import type { RootedDir } from "../host/rooted_dir.ts";
 import type { Change, ChangeKind } from "./change.ts";
-import { LinkGroups } from "./link_groups.ts";
+import { LinkGroups, type Walk } from "./link_groups.ts";
 import type { WhiteoutDialect } from "./stacked_view.ts";
 import type { TreeView } from "./tree_view.ts";
 
@@ -58,6 +58,7 @@ export function compareTrees(request: CompareRequest): Change[] {
     now,
     before,
     contentsSince: unchangedBefore,
+    walk: "whole trees",
     namesIn: (path) => namesOfBoth(request, path),
   });
   return comparison.run();
@@ -83,13 +84,14 @@ export function compareUpper(request: CompareUpperRequest): Change[] {
     if (type === "dir") return dialect.isOpaque(upper, path);
     return type === "symlink" ? now.readlink(path) !== before.readlink(path) : !isCopy(path);
   });
-  return new Comparison({ now, before, contentsSince: BEGINNING, namesIn, isOther }).run();
+  return new Comparison({ now, before, contentsSince: BEGINNING, walk: "some names", namesIn, isOther }).run();
 }
 
 interface ComparisonPlan {
   readonly now: TreeView;
   readonly before: TreeView | undefined;
   readonly contentsSince: Timespec | undefined;
+  readonly walk: Walk;
   /** Whether an object that both trees have took the other's place. Absent: the root's time tells. */
   readonly isOther?: ((path: LayerPath) => boolean) | undefined;
   /** The names to be compared in a directory that both trees have; names in neither tree do no harm. */
@@ -104,12 +106,13 @@ const BLOCK_BYTES = 256 * 1024;
 class Comparison {
   readonly #plan: ComparisonPlan;
   readonly #kinds = new Map<LayerPath, ChangeKind>();
-  readonly #links = new LinkGroups();
+  readonly #links: LinkGroups;
   /** Where the walk is, for messages. */
   #at: LayerPath = ROOT;
 
   constructor(plan: ComparisonPlan) {
     this.#plan = plan;
+    this.#links = new LinkGroups(plan.walk);
   }
 
   run(): Change[] {

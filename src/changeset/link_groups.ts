@@ -17,9 +17,20 @@ interface Member {
   readonly before: FileStat | undefined;
 }
 
+/**
+ * Whether every name that both trees have is looked at, so that it is known how many names of the old tree an object has;
+ * else the object's count of links must do, which may include names that the tree hides, or that lie outside of it.
+ */
+export type Walk = "whole trees" | "some names";
+
 /** Gathers the linked files of a tree while it is compared. */
 export class LinkGroups {
+  readonly #walk: Walk;
   readonly #groups = new Map<string, Member[]>();
+
+  constructor(walk: Walk) {
+    this.#walk = walk;
+  }
 
   /** Takes a file of the new tree, no directory; one without links in either tree is passed over. */
   note(member: Member): void {
@@ -34,23 +45,35 @@ export class LinkGroups {
 
   /** The files of every group that does not survive as it is. `isChanged` tells which are reported already. */
   *broken(isChanged: (path: LayerPath) => boolean): Generator<LayerPath> {
+    const namesOf = this.#walk === "whole trees" ? this.#countNames(isChanged) : undefined;
     for (const group of this.#groups.values()) {
-      if (group.some(({ path }) => isChanged(path)) || !isCarriedOver(group)) {
+      if (group.some(({ path }) => isChanged(path)) || !isCarriedOver(group, namesOf)) {
         for (const { path } of group) yield path;
       }
     }
   }
+
+  /** By object of the old tree: its names that still are what they were. */
+  #countNames(isChanged: (path: LayerPath) => boolean): Map<string, number> {
+    const counts = new Map<string, number>();
+    for (const { path, before } of [...this.#groups.values()].flat()) {
+      if (before === undefined || isChanged(path)) continue;
+      const key = inodeKey(before);
+      counts.set(key, (counts.get(key) ?? 0) + 1);
+    }
+    return counts;
+  }
 }
 
 /**
- * Whether the old tree has the same names linked with each other and with no others. The old count of links may include
- * names that its tree hides; then the group is packed without need, which is harmless.
+ * Whether the old tree has the same names linked with each other and with no others. Where the count of links is too high, the
+ * group is packed without need, which is harmless.
  */
-function isCarriedOver(group: readonly Member[]): boolean {
+function isCarriedOver(group: readonly Member[], namesOf: ReadonlyMap<string, number> | undefined): boolean {
   const [first] = group;
   if (first?.before === undefined) return false;
   const keyBefore = inodeKey(first.before);
   const isSameObject = keyBefore === inodeKey(first.now);
   return group.every(({ before }) => before !== undefined && inodeKey(before) === keyBefore) &&
-    (isSameObject || first.before.nlink === group.length);
+    (isSameObject || (namesOf?.get(keyBefore) ?? first.before.nlink) === group.length);
 }

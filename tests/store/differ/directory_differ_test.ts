@@ -154,6 +154,22 @@ for (const driver of DRIVERS) {
       assert.equal((await store.verify(second.chainId)).state, "ok", "the other layer's removal takes nothing away");
     });
 
+    it("leaves comparisons alone that meet files of several layers", AS_ROOT, async () => {
+      using scratch = new ScratchRoot();
+      await using store = await scratch.open({ driver });
+      const source = makeTree(join(scratch.dir, "source"));
+      await take(store, source);
+      writeFileSync(join(source, "new"), "1");
+      const { layer } = await take(store, source, { reuse: "hard link" });
+      await store.createRWLayer("box", { parent: layer.chainId });
+      assert.deepEqual(await store.changes("box"), []);
+      const path = await store.mount("box");
+      writeFileSync(join(path, "mine"), "2");
+      await store.unmount("box");
+      const names = (await store.changes("box")).map(({ path }) => path).filter((path) => path !== "");
+      assert.deepEqual(names, ["mine"]);
+    });
+
     it("puts a layer with whiteouts on another", async () => {
       using scratch = new ScratchRoot();
       await using store = await scratch.open({ driver });
