@@ -65,6 +65,8 @@ export interface MountExtras {
   readonly storageOptions?: Readonly<Record<string, string>>;
   /** The catalog record whose own it is. Without that record it is what a crash left. */
   readonly record?: RecordId;
+  /** The root in which its files lie, for one that only stands for a writable layer there. It is mounted read-only. */
+  readonly outside?: string;
   /** How user ids are mapped. */
   readonly uidMap?: readonly IdRange[];
   /** How group ids are mapped. */
@@ -108,6 +110,7 @@ const extrasSchema = v.object({
   mountLabel: v.exactOptional(v.string()),
   storageOptions: v.exactOptional(v.record(v.string(), v.string())),
   record: v.exactOptional(parsedText(parseRecordId)),
+  outside: v.exactOptional(v.string()),
   uidMap: v.exactOptional(idMapSchema),
   gidMap: v.exactOptional(idMapSchema),
 });
@@ -295,8 +298,8 @@ function filesOf(record: MountRecord): [name: string, text: string][] {
   const files: [string, string][] = [["mount-id", record.mountId]];
   if (record.initId !== undefined) files.push(["init-id", record.initId]);
   if (record.parent !== undefined) files.push(["parent", record.parent]);
-  const { created, mountLabel, storageOptions, record: recordId, uidMap, gidMap } = record;
-  const extras = { schema: 1, created, mountLabel, storageOptions, record: recordId, uidMap, gidMap };
+  const { created, mountLabel, storageOptions, record: recordId, outside, uidMap, gidMap } = record;
+  const extras = { schema: 1, created, mountLabel, storageOptions, record: recordId, outside, uidMap, gidMap };
   files.push(["strata.json", jsonText(extras)]);
   return files;
 }

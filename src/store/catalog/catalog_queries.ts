@@ -15,11 +15,11 @@ import { differTarget } from "../differ/differ_target.ts";
 import { cacheIdOf, targetOf } from "../target.ts";
 import { bigData, bigDataItem } from "./big_data.ts";
 import { type DiffRecordOptions, recordChanges, recordDiff, recordDiffSize } from "./compare_record.ts";
-import { type CatalogEntry, entryOf } from "./entry.ts";
+import { type CatalogEntry, type EntryListing, entryOf } from "./entry.ts";
 import { findRecord } from "./find_record.ts";
 import { mountedTimes } from "./mount_record.ts";
 import { type ParentOwners, parentOwners } from "./parent_owners.ts";
-import { allEntries, archiveSize, diffIdOf, entriesWhere, recordExists } from "./queries.ts";
+import { archiveSize, diffIdOf, entriesWhere, listEntries, recordExists } from "./queries.ts";
 
 /**
  * Tells of records. A `ref` is a record's id, one of its names, a unique prefix of its id, or the ChainID of a layer that
@@ -39,8 +39,13 @@ export class CatalogQueries {
   }
 
   /** All records that can be read, oldest first, those of roots that are only read after the store's own. */
-  layers(): CatalogEntry[] {
-    return allEntries(this.#context);
+  layers(): readonly CatalogEntry[] {
+    return this.entries().entries;
+  }
+
+  /** As {@link CatalogQueries.layers}, with what is damaged of the store's own. */
+  entries(): EntryListing {
+    return listEntries(this.#context);
   }
 
   /**
@@ -140,7 +145,7 @@ export class CatalogQueries {
    * @throws {StrataError} `NOT_FOUND`, `AMBIGUOUS`, `CORRUPT`
    */
   mounted(ref: string): number {
-    return mountedTimes(this.#context, findRecord(this.#context, ref).record);
+    return mountedTimes(this.#context, findRecord(this.#context, ref));
   }
 
   /**

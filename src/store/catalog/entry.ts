@@ -20,13 +20,17 @@
  *
  * @module
  */
+import type { ChainId } from "../../core/digest.ts";
 import type { CacheId, RecordId } from "../../core/ids.ts";
 import { type CatalogRecord, mountOf, type RecordContent } from "../../metadata/catalog/catalog_record.ts";
+import type { Finding } from "../../metadata/finding.ts";
 import type { LayerRecord } from "../../metadata/layer_record.ts";
 import { attempt } from "../../metadata/record_file.ts";
 import { readableRecord } from "../chains.ts";
 import type { StoreContext } from "../context.ts";
 import { ownMountCount } from "../mount.ts";
+import type { ReadingContext } from "../reading.ts";
+import { outsideMountName } from "../roots/refer_to_writable.ts";
 import type { FoundRecord } from "./find_record.ts";
 
 /** A record, and how things stand with it now. */
@@ -37,10 +41,20 @@ export interface CatalogEntry extends CatalogRecord {
   readonly uids?: readonly number[];
   /** The groups, likewise. */
   readonly gids?: readonly number[];
+  /** What it stands for has no record of its own any more. Whether one that is there is sound, only reading it tells. */
+  readonly missing?: true;
   /** Where it is mounted; absent when it is not. */
   readonly mountPoint?: string;
   /** How often it is mounted by this record. */
   readonly mountCount: number;
+}
+
+/** All records at one moment, as users see them. */
+export interface EntryListing {
+  /** Oldest first, those of roots that are only read after the store's own. */
+  readonly entries: readonly CatalogEntry[];
+  /** The store's own records that cannot be read. */
+  readonly findings: readonly Finding[];
 }
 
 /** One record as its user sees it. */
@@ -53,21 +67,28 @@ export function entryOf(context: StoreContext, found: FoundRecord): CatalogEntry
   return {
     ...record,
     ...(content === undefined ? {} : { content }),
+    ...(hasTarget(root?.reading ?? context, record) ? {} : { missing: true }),
     ...(layer?.uids === undefined ? {} : { uids: layer.uids }),
     ...(layer?.gids === undefined ? {} : { gids: layer.gids }),
     ...(root === undefined ? {} : { root: root.path }),
-    ...mountFacts(context, record, mountedId(context, record)),
+    ...mountFacts(context, record, mountedId(context, found)),
   };
 }
 
-/** Many records; their layers' own records are not read. */
+/** Many records. Their layers' own records are only read where a record of an earlier version does not repeat them. */
 export function entriesOf(context: StoreContext, found: readonly FoundRecord[]): CatalogEntry[] {
   const held = context.mountCounts.held();
   const counted = context.mountCounts.list();
-  return found.map(({ record, root }) => {
-    const id = counted.size === 0 ? undefined : held.get(record.id) ?? writableId(context, record);
+  const isMissing = missingIn(context);
+  return found.map((each) => {
+    const { record, root } = each;
+    const id = counted.size === 0 ? undefined : held.get(record.id) ?? writableId(context, each);
+    const missing = isMissing(each);
+    const content = missing ? undefined : record.content ?? contentIn(root?.reading ?? context, record);
     return {
       ...record,
+      ...(content === undefined ? {} : { content }),
+      ...(missing ? { missing } : {}),
       ...(root === undefined ? {} : { root: root.path }),
       ...(id !== undefined && counted.has(id) ? mountFacts(context, record, id) : { mountCount: 0 }),
     };
@@ -85,10 +106,12 @@ export function contentOf({ diffId, parent, sizeBytes, archiveBytes }: LayerReco
 }
 
 /** The directory that mounting a record mounts, as far as it can be told. */
-export function mountedId(context: StoreContext, record: CatalogRecord): CacheId | undefined {
-  const { target } = record;
-  return writableId(context, record) ??
-    (target.kind === "layer" ? readableRecord(context, target.chainId)?.cacheId : undefined);
+export function mountedId(context: StoreContext, found: FoundRecord): CacheId | undefined {
+  const { target } = found.record;
+  if (mountOf(found.record) !== undefined) return writableId(context, found);
+  return (
+    target.kind === "layer" ? readableRecord(context, target.chainId)?.cacheId : undefined
+  );
 }
 
 /** How often a record has mounted the directory of that id. */
@@ -97,8 +120,30 @@ export function heldMounts(context: StoreContext, record: CatalogRecord, id: Cac
   return ownMountCount(context, id, "read-only") === 0 ? 0 : heldBy(context, record.id, id);
 }
 
-function writableId({ mounts }: StoreContext, record: CatalogRecord): CacheId | undefined {
-  const name = mountOf(record);
+function contentIn(reading: ReadingContext, { target }: CatalogRecord): RecordContent | undefined {
+  const layer = target.kind === "layer" ? readableRecord(reading, target.chainId) : undefined;
+  return layer && contentOf(layer);
+}
+
+function hasTarget({ layerDb, mounts }: ReadingContext, { target }: CatalogRecord): boolean {
+  return target.kind === "layer" ? layerDb.has(target.chainId) : mounts.has(target.mountName);
+}
+
+/** Looks at the directories of records once, and not at each layer. */
+function missingIn(context: StoreContext): (found: FoundRecord) => boolean {
+  const known = new Map<ReadingContext, ReadonlySet<ChainId>>();
+  return ({ record, root }) => {
+    const reading = root?.reading ?? context;
+    if (record.target.kind !== "layer") return !hasTarget(reading, record);
+    const chainIds = known.get(reading) ?? new Set(reading.layerDb.chainIds());
+    known.set(reading, chainIds);
+    return !chainIds.has(record.target.chainId);
+  };
+}
+
+function writableId({ mounts }: StoreContext, { record, root }: FoundRecord): CacheId | undefined {
+  const named = mountOf(record);
+  const name = named === undefined || root === undefined ? named : outsideMountName(root, named);
   return name === undefined ? undefined : attempt(() => mounts.read(name).mountId);
 }
 

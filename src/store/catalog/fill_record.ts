@@ -111,7 +111,7 @@ async function retarget(
 function requireEmpty(context: StoreContext, record: CatalogRecord): void {
   requireAwaiting(record);
   const { id } = record;
-  const mountId = mountedId(context, record);
+  const mountId = mountedId(context, { record });
   const users = [
     ...mountId !== undefined && heldMounts(context, record, mountId) > 0 ? ["a mount"] : [],
     ...childrenOf(context, record),

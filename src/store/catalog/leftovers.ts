@@ -12,6 +12,7 @@ import { recordClaim } from "../../metadata/claims.ts";
 import type { MountName } from "../../metadata/mounts.ts";
 import { attempt } from "../../metadata/record_file.ts";
 import { type StoreContext, underLock } from "../context.ts";
+import { ownMountCount } from "../mount.ts";
 import { releaseRWLayer, type ReleaseRWLayerOptions } from "../release_rw_layer.ts";
 
 /** A writable layer that was made for a record, and is no record's. */
@@ -33,8 +34,10 @@ export interface LeftData {
 
 /** The writable layers that were made for records, and are no record's. */
 export function leftMounts(context: StoreContext): LeftMount[] {
-  return [...context.mounts.list().mounts.values()].flatMap(({ name, record, mountId, created }) => {
+  return [...context.mounts.list().mounts.values()].flatMap(({ name, record, mountId, created, outside }) => {
     if (record === undefined || isOwned(context, name, record)) return [];
+    // What stands for a writable layer elsewhere is needed as long as it is mounted.
+    if (outside !== undefined && ownMountCount(context, mountId, "writable") > 0) return [];
     return [{ name, record, mountId, createdMs: created === undefined ? 0 : Date.parse(created) }];
   });
 }

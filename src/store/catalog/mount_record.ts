@@ -5,14 +5,16 @@
  * @module
  */
 import { StrataError } from "../../core/errors.ts";
-import { type CatalogRecord, mountOf } from "../../metadata/catalog/catalog_record.ts";
-import { parseMountName } from "../../metadata/mounts.ts";
+import { mountOf } from "../../metadata/catalog/catalog_record.ts";
+import { recordClaim } from "../../metadata/claims.ts";
 import type { StoreContext } from "../context.ts";
 import { type MountOptions, type MountTarget, mountTarget, type UnmountOptions, unmountTarget } from "../mount.ts";
 import { HeldLayers } from "../held_layers.ts";
 import { deleteUnneeded } from "../release.ts";
 import { locate, type LocatedTarget } from "../roots/locate.ts";
+import { releaseRWLayer } from "../release_rw_layer.ts";
 import { ensureHere } from "../roots/refer.ts";
+import { ensureWritableHere, outsideMountName } from "../roots/refer_to_writable.ts";
 import { targetOf } from "../target.ts";
 import { heldMounts, mountedId } from "./entry.ts";
 import { findRecord, type FoundRecord } from "./find_record.ts";
@@ -40,15 +42,29 @@ export async function mountRef(context: StoreContext, ref: string, options: Moun
 }
 
 /** A layer that lies in a root that is only read is mounted through a stand-in. */
-async function mountFor(context: StoreContext, { record, root }: FoundRecord, options: MountOptions): Promise<string> {
+async function mountFor(context: StoreContext, found: FoundRecord, options: MountOptions): Promise<string> {
+  const { record, root } = found;
   using held = new HeldLayers(context);
-  if (root !== undefined && record.target.kind === "layer") await ensureHere(context, record.target.chainId, held);
-  return await mountTarget(context, shownBy(context, record), {
+  using _claim = root !== undefined && mountOf(record) !== undefined
+    ? await context.claims.take(recordClaim(record.id))
+    : undefined;
+  if (root !== undefined) await bringHere(context, { record, root }, held);
+  return await mountTarget(context, shownBy(context, found), {
     ...record.mountLabel === undefined ? {} : { label: record.mountLabel },
     ...options,
-    ...record.target.kind === "layer" ? { access: "read-only" } : {},
+    ...record.target.kind === "layer" || root !== undefined ? { access: "read-only" } : {},
     holder: record.id,
   });
+}
+
+async function bringHere(
+  context: StoreContext,
+  { record, root }: Required<FoundRecord>,
+  held: HeldLayers,
+): Promise<void> {
+  const name = mountOf(record);
+  if (name !== undefined) await ensureWritableHere(context, { root, name, recordId: record.id }, held);
+  else if (record.target.kind === "layer") await ensureHere(context, record.target.chainId, held);
 }
 
 /**
@@ -57,22 +73,23 @@ async function mountFor(context: StoreContext, { record, root }: FoundRecord, op
  * @throws {StrataError} `NOT_FOUND` when it has none; `IN_USE`, `LOCKED`
  */
 export async function unmountRecord(context: StoreContext, ref: string, options: UnmountOptions = {}): Promise<number> {
-  const { record } = findRecord(context, ref);
-  if (mountedTimes(context, record) === 0) {
+  const found = findRecord(context, ref);
+  const { record } = found;
+  if (mountedTimes(context, found) === 0) {
     const message =
       `Cannot unmount "${record.id}": this record has not mounted its layer; "strata mounts" lists what is`;
     throw new StrataError("NOT_FOUND", message, { kind: "mount", ref: record.id });
   }
-  await giveUp(context, shownBy(context, record), { ...options, holder: record.id });
-  return mountedTimes(context, record);
+  await giveUp(context, shownBy(context, found), { ...options, holder: record.id });
+  return mountedTimes(context, found);
 }
 
 /** What only stood for a layer elsewhere, so that it could be mounted, goes with the last mount. */
 async function giveUp(context: StoreContext, target: MountTarget, options: UnmountOptions): Promise<number> {
   const left = await unmountTarget(context, target, options);
-  if (left === 0 && target.kind === "layer" && target.record.outside !== undefined) {
-    await deleteUnneeded(context, target.record.chainId);
-  }
+  if (left > 0 || target.record.outside === undefined) return left;
+  if (target.kind === "layer") await deleteUnneeded(context, target.record.chainId);
+  else await releaseRWLayer(context, target.record.name);
   return left;
 }
 
@@ -83,10 +100,11 @@ async function giveUp(context: StoreContext, target: MountTarget, options: Unmou
  */
 export async function unmountRef(context: StoreContext, ref: string, options: UnmountOptions = {}): Promise<number> {
   const located = locate(context, ref);
-  const record = onlyRecord(located)?.record;
-  if (record === undefined) return await giveUp(context, ownTarget(context, located.target), options);
-  if (mountedTimes(context, record) > 0) return await unmountRecord(context, record.id, options);
-  return await giveUp(context, shownBy(context, record), { ...options, holder: record.id });
+  const found = onlyRecord(located);
+  if (found === undefined) return await giveUp(context, ownTarget(context, located.target), options);
+  const { id } = found.record;
+  if (mountedTimes(context, found) > 0) return await unmountRecord(context, id, options);
+  return await giveUp(context, shownBy(context, found), { ...options, holder: id });
 }
 
 function onlyRecord({ target: { recordIds }, reading: { catalog }, root }: LocatedTarget): FoundRecord | undefined {
@@ -106,18 +124,18 @@ function ownTarget({ layerDb, mounts }: StoreContext, target: MountTarget): Moun
 }
 
 /** How often a record has its layer mounted now, as counts and the kernel agree. */
-export function mountedTimes(context: StoreContext, record: CatalogRecord): number {
-  const id = mountedId(context, record);
-  return id === undefined ? 0 : heldMounts(context, record, id);
+export function mountedTimes(context: StoreContext, found: FoundRecord): number {
+  const id = mountedId(context, found);
+  return id === undefined ? 0 : heldMounts(context, found.record, id);
 }
 
 /**
  * What mounting a record mounts.
  * @throws {StrataError} `NOT_FOUND`, `CORRUPT`
  */
-export function shownBy(context: StoreContext, record: CatalogRecord): MountTarget {
+export function shownBy(context: StoreContext, { record, root }: FoundRecord): MountTarget {
   const name = mountOf(record);
-  return name === undefined
-    ? targetOf(context, record)
-    : { kind: "writable", record: context.mounts.read(parseMountName(name)) };
+  if (name === undefined) return targetOf(context, record);
+  const here = root === undefined ? name : outsideMountName(root, name);
+  return { kind: "writable", record: context.mounts.read(here) };
 }

@@ -7,21 +7,23 @@
 import type { Digest } from "../../core/digest.ts";
 import { hasCode } from "../../core/errors.ts";
 import type { CatalogRecord } from "../../metadata/catalog/catalog_record.ts";
+import type { Finding } from "../../metadata/finding.ts";
 import { archiveBytesOf } from "../../tarsplit/survey.ts";
 import { readTarSplit } from "../../worker/tar_split_file.ts";
 import { readableRecord } from "../chains.ts";
 import type { StoreContext } from "../context.ts";
-import { type CatalogEntry, entriesOf } from "./entry.ts";
+import { type CatalogEntry, entriesOf, type EntryListing } from "./entry.ts";
 import { findRecord, type FoundRecord } from "./find_record.ts";
 
-/** All records that can be read. */
-export function allEntries(context: StoreContext): CatalogEntry[] {
-  return entriesOf(context, allRecords(context));
+/** All records that can be read, and which of the store's own cannot. */
+export function listEntries(context: StoreContext): EntryListing {
+  const { found, findings } = allRecords(context);
+  return { entries: entriesOf(context, found), findings };
 }
 
 /** The records of which something holds. */
 export function entriesWhere(context: StoreContext, holds: (record: CatalogRecord) => boolean): CatalogEntry[] {
-  return entriesOf(context, allRecords(context).filter(({ record }) => holds(record)));
+  return entriesOf(context, allRecords(context).found.filter(({ record }) => holds(record)));
 }
 
 /**
@@ -57,14 +59,15 @@ export function diffIdOf(context: StoreContext, { target, content }: CatalogReco
   return readableRecord(context, target.chainId)?.diffId;
 }
 
-function allRecords(context: StoreContext): FoundRecord[] {
-  const found: FoundRecord[] = context.catalog.list().records.map((record) => ({ record }));
-  const ids = new Set<string>(found.map(({ record }) => record.id));
+function allRecords(context: StoreContext): { found: readonly FoundRecord[]; findings: readonly Finding[] } {
+  const { records, findings } = context.catalog.list();
+  const found: FoundRecord[] = records.map((record) => ({ record }));
+  const ids = context.readOnlyRoots.length === 0 ? new Set<string>() : new Set<string>(records.map(({ id }) => id));
   for (const root of context.readOnlyRoots) {
     for (const record of root.reading.catalog.list().records) {
       if (!ids.has(record.id)) found.push({ record, root });
       ids.add(record.id);
     }
   }
-  return found;
+  return { found, findings };
 }

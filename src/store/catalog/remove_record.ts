@@ -61,8 +61,10 @@ export async function deleteRecord(
  */
 export async function wipe(context: StoreContext, options: RemoveRecordOptions = {}): Promise<DeletedLayer[]> {
   const { records, findings } = context.catalog.list();
-  const mounted = records.filter((record) => mountedTimes(context, record) > 0);
-  if (options.whenUsed !== "remove" && mounted[0] !== undefined) throw inUse(mounted[0], ["a mount"]);
+  const mounted = records.filter((record) => mountedTimes(context, { record }) > 0);
+  if (options.whenUsed !== "remove" && mounted[0] !== undefined) {
+    throw stillMounted(mounted[0], mountedTimes(context, { record: mounted[0] }));
+  }
   const damaged = findings.filter(({ severity, kind }) => severity === "broken" && kind === "record");
   const ids = [...records.map(({ id }) => id as string), ...damaged.map(({ subject }) => subject)].reverse();
   const deleted: DeletedLayer[] = [];
@@ -103,12 +105,12 @@ async function requireUnused(
   { whenUsed = "refuse" }: RemoveRecordOptions,
 ): Promise<void> {
   requireReachable(context, record);
-  const mounts = mountedTimes(context, record);
+  const mounts = mountedTimes(context, { record });
   if (whenUsed === "remove") {
     if (mounts > 0) await unmountRecord(context, record.id, { release: "all" });
     return;
   }
-  if (mounts > 0) throw inUse(record, [`${mounts} mount${mounts === 1 ? "" : "s"}`]);
+  if (mounts > 0) throw stillMounted(record, mounts);
   const chainId = chainOf(record);
   if (chainId !== undefined) refuseIfNeeded(context, record, chainId);
 }
@@ -127,6 +129,18 @@ function refuseIfNeeded(context: StoreContext, record: CatalogRecord, chainId: C
   const own = [`record ${record.id}`, "this process", `writable layer "${mountOf(record)}"`];
   const usedBy = new References(context).to(chainId).filter((user) => !own.includes(user));
   if (usedBy.length > 0) throw inUse(record, usedBy);
+}
+
+function stillMounted({ id, target }: CatalogRecord, mounts: number): StrataError<"IN_USE"> {
+  return new StrataError(
+    "IN_USE",
+    `Cannot remove record "${id}": it is mounted (${mounts}); unmount it first, or use force`,
+    {
+      kind: target.kind === "layer" ? "layer" : "writable layer",
+      name: target.kind === "layer" ? target.chainId : target.mountName,
+      usedBy: [`${mounts} mount${mounts === 1 ? "" : "s"}`],
+    },
+  );
 }
 
 function inUse(record: CatalogRecord, usedBy: readonly string[]): StrataError<"IN_USE"> {

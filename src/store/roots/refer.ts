@@ -89,7 +89,11 @@ async function makeReference(context: StoreContext, cacheId: CacheId, reference:
   });
 }
 
-function requireSameDriver({ driver }: StoreContext, { path, reading }: ReadOnlyRoot): void {
+/**
+ * Refuses a root whose layers this store's driver cannot show.
+ * @throws {StrataError} `NOT_SUPPORTED`
+ */
+export function requireSameDriver({ driver }: StoreContext, { path, reading }: ReadOnlyRoot): void {
   const [own, other] = [driver.spec.name, reading.driver.spec.name];
   if (own === other || (own === "overlay2" && other === "overlay")) return;
   throw new StrataError(

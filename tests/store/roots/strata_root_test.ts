@@ -101,6 +101,31 @@ for (const driver of DRIVERS) {
       assert.deepEqual(listingOf(shelf.root), before);
     });
 
+    it("has its writable layers mounted for reading", async () => {
+      using shelf = new ScratchRoot();
+      using scratch = new ScratchRoot();
+      await fillShelf(shelf, driver);
+      {
+        await using store = await shelf.open({ driver });
+        await store.catalog.put({ id: "box", parent: "top", access: "writable", diff: streamOf(MORE) });
+      }
+      const before = listingOf(shelf.root);
+      await using store = await openOn(scratch, shelf, driver);
+      assert.deepEqual(await listed(store.catalog.changes("box")), ["add more", "delete top"]);
+      const path = await store.catalog.mount("box");
+      assert.equal(await store.mount("box"), path);
+      assert.deepEqual(readdirSync(path).sort(), ["etc", "link", "more"]);
+      assert.equal(store.catalog.mounted("box"), 2);
+      assert.equal(store.catalog.get("box").mountPoint, path);
+      if (driver === "overlay2") assert.throws(() => writeFileSync(join(path, "more"), "changed"));
+      assert.deepEqual(await store.catalog.recover(), [], "what is mounted is needed");
+      assert.equal(await store.unmount("box"), 1);
+      assert.equal(await store.catalog.unmount("box"), 0);
+      assert.deepEqual([store.rwLayers().mounts.size, store.layers().layers.size], [0, 0]);
+      assert.deepEqual(scratch.layerDirs(driver), []);
+      assert.deepEqual(listingOf(shelf.root), before);
+    });
+
     it("is missed when it is not given, and the layer says what is missing", async () => {
       using shelf = new ScratchRoot();
       using scratch = new ScratchRoot();
