@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { CatalogEntry, CatalogRecord, LayerStore, MountRecord } from "../../mod.ts";
+import type { CatalogEntry, LayerStore, MountRecord } from "../../mod.ts";
 
 /** A line of the list; the document of the same item. */
 export interface ListedLayer {
@@ -21,7 +21,7 @@ export interface ListedLayer {
   readonly created: string | null;
   /** The root that it lies in, if that is only read. */
   readonly root: string | null;
-  /** `damaged`: a record without a layer that can be used. */
+  /** `damaged`: a record without its layer. Whether a layer that is there is sound, \`verify\` tells. */
   readonly state: "ok" | "damaged";
 }
 
@@ -31,45 +31,46 @@ export interface LayerList {
   readonly warnings: readonly string[];
 }
 
-/** Records oldest first, then the writable layers that have none by name, then the records of roots that are only read. */
+/**
+ * Records oldest first, then the writable layers that have none by name, then the records of roots that are only read. What
+ * is told of layers is what their records repeat of them: however many there are, each is one file to be read.
+ */
 export function listLayers(store: LayerStore): LayerList {
-  const { layers, broken, findings } = store.layers();
-  const { mounts, broken: brokenMounts } = store.rwLayers();
-  const catalog = store.catalog.list();
+  const { mounts, broken } = store.rwLayers();
+  const { entries, findings } = store.catalog.entries();
   const recorded = new Set<string>();
-  const items = catalog.records.map((record): ListedLayer => {
-    if (record.target.kind === "layer") return recordedLayer(record, layers.get(record.target.chainId));
-    recorded.add(record.target.mountName);
-    return writableLayer(mounts.get(record.target.mountName), record);
-  });
-  for (const mount of mounts.values()) if (!recorded.has(mount.name)) items.push(writableLayer(mount, undefined));
-  for (const entry of store.catalog.layers()) {
-    if (entry.root !== undefined) items.push(layerElsewhere(entry, entry.root));
+  const own: ListedLayer[] = [];
+  const elsewhere: ListedLayer[] = [];
+  for (const entry of entries) {
+    if (entry.root !== undefined) elsewhere.push(recordedLayer(entry));
+    else if (entry.target.kind === "layer") own.push(recordedLayer(entry));
+    else {
+      recorded.add(entry.target.mountName);
+      own.push(writableLayer(mounts.get(entry.target.mountName), entry));
+    }
   }
-  const wrong = [...catalog.findings, ...broken, ...findings, ...brokenMounts];
-  return { items, warnings: wrong.map(({ error }) => error.message) };
+  for (const mount of mounts.values()) if (!recorded.has(mount.name)) own.push(writableLayer(mount, undefined));
+  return { items: [...own, ...elsewhere], warnings: [...findings, ...broken].map(({ error }) => error.message) };
 }
 
-function recordedLayer(
-  { id, names, target, created }: CatalogRecord,
-  layer: { readonly diffId: string; readonly parent?: string; readonly sizeBytes: number } | undefined,
-): ListedLayer {
+/** As the record alone tells. */
+function recordedLayer({ id, names, target, created, content, missing, root }: CatalogEntry): ListedLayer {
   return {
-    kind: "layer",
+    kind: target.kind,
     id,
     names,
     chainId: target.kind === "layer" ? target.chainId : null,
-    diffId: layer?.diffId ?? null,
-    parent: layer?.parent ?? null,
-    diffSize: layer?.sizeBytes ?? null,
+    diffId: content?.diffId ?? null,
+    parent: content?.parent ?? null,
+    diffSize: content?.sizeBytes ?? null,
     created,
-    root: null,
-    state: layer === undefined ? "damaged" : "ok",
+    root: root ?? null,
+    state: missing ? "damaged" : "ok",
   };
 }
 
 /** At least one of the two is there. */
-function writableLayer(mount: MountRecord | undefined, record: CatalogRecord | undefined): ListedLayer {
+function writableLayer(mount: MountRecord | undefined, record: CatalogEntry | undefined): ListedLayer {
   return {
     kind: "writable",
     id: record?.id ?? mount?.name ?? "",
@@ -81,21 +82,5 @@ function writableLayer(mount: MountRecord | undefined, record: CatalogRecord | u
     created: record?.created ?? mount?.created ?? null,
     root: null,
     state: mount === undefined ? "damaged" : "ok",
-  };
-}
-
-/** As the record alone tells. */
-function layerElsewhere({ id, names, target, created, content }: CatalogEntry, root: string): ListedLayer {
-  return {
-    kind: target.kind,
-    id,
-    names,
-    chainId: target.kind === "layer" ? target.chainId : null,
-    diffId: content?.diffId ?? null,
-    parent: content?.parent ?? null,
-    diffSize: content?.sizeBytes ?? null,
-    created,
-    root,
-    state: "ok",
   };
 }

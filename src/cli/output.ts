@@ -62,7 +62,7 @@ export class Output {
     if (this.#globals.format !== "table") return await this.#documents(listing);
     const { columns, items, id } = listing;
     const ids = () => items.map((item) => `${id(item)}\n`).join("");
-    await this.#stdout.write(this.#globals.volume === "quiet" ? ids() : await tableText(columns, items));
+    await this.#stdout.write(this.#globals.volume === "quiet" ? ids() : tableText(columns, items));
   }
 
   /** Items as lines. */

@@ -5,6 +5,8 @@
  * @module
  */
 
+import stringWidth from "string-width";
+
 /** A column of a listing. */
 export interface Column<T> {
   readonly heading: string;
@@ -12,34 +14,33 @@ export interface Column<T> {
   cell(item: T): string;
 }
 
-/** Between columns; everything else that a table could be drawn with is left out. */
-const BARE = {
-  "top": "",
-  "top-mid": "",
-  "top-left": "",
-  "top-right": "",
-  "bottom": "",
-  "bottom-mid": "",
-  "bottom-left": "",
-  "bottom-right": "",
-  "left": "",
-  "left-mid": "",
-  "mid": "",
-  "mid-mid": "",
-  "right": "",
-  "right-mid": "",
-  "middle": "   ",
-};
+/** Between columns. */
+const GAP = "   ";
+/** What stands in as many columns as it has characters. */
+const PLAIN = /^[ -~]*$/;
 
-/** The table as text, a line for each item after the headings. */
-export async function tableText<T>(columns: readonly Column<T>[], items: readonly T[]): Promise<string> {
-  const { default: Table } = await import("cli-table3");
-  const table = new Table({
-    head: columns.map(({ heading }) => heading),
-    chars: BARE,
-    colAligns: columns.map(({ align }) => align ?? "left"),
-    style: { "head": [], "border": [], "padding-left": 0, "padding-right": 0, "compact": true },
-  });
-  for (const item of items) table.push(columns.map(({ cell }) => cell(item)));
-  return table.toString().split("\n").map((line) => `${line.trimEnd()}\n`).join("");
+/** The table as text, a line for each item after the headings. The time is that of the items: lists can have thousands. */
+export function tableText<T>(columns: readonly Column<T>[], items: readonly T[]): string {
+  const rows = [
+    columns.map(({ heading }) => heading),
+    ...items.map((item) => columns.map(({ cell }) => lineOf(cell(item)))),
+  ];
+  const widths = columns.map((_, at) => rows.reduce((most, row) => Math.max(most, widthOf(row[at] ?? "")), 0));
+  return rows.map((row) => {
+    const cells = row.map((text, at) => {
+      const blanks = " ".repeat((widths[at] ?? 0) - widthOf(text));
+      return columns[at]?.align === "right" ? blanks + text : text + blanks;
+    });
+    return `${cells.join(GAP).trimEnd()}\n`;
+  }).join("");
+}
+
+/** Columns of a terminal. */
+function widthOf(text: string): number {
+  return PLAIN.test(text) ? text.length : stringWidth(text);
+}
+
+/** An item has one line. */
+function lineOf(text: string): string {
+  return text.replace(/[\r\n]+/g, " ");
 }

@@ -35,6 +35,16 @@ export function parseDigest(text: string): Digest {
   return text as Digest;
 }
 
+/** Whether a text is a digest. */
+export function isDigest(text: string): text is Digest {
+  return DIGEST.test(text);
+}
+
+/** Whether a text is the digest of a stack, as far as its form tells. */
+export function isChainId(text: string): text is ChainId {
+  return DIGEST.test(text);
+}
+
 /**
  * The text as the digest of an uncompressed layer.
  * @throws {SyntaxError} as {@link parseDigest}

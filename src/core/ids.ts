@@ -71,6 +71,11 @@ export function parseRecordId(text: string): RecordId {
   return text as RecordId;
 }
 
+/** Whether a text is the id of a catalog record. */
+export function isRecordId(text: string): text is RecordId {
+  return RECORD_ID.test(text);
+}
+
 /** A layer's id in a store of containers/storage: it names the record and the directory. */
 export interface OutsideId {
   readonly recordId: RecordId;

@@ -7,9 +7,10 @@
  *
  * @module
  */
-import { mkdirSync, readdirSync, readFileSync, readlinkSync, realpathSync, statSync, symlinkSync } from "node:fs";
+import { Buffer } from "node:buffer";
+import { mkdirSync, readFileSync, readlinkSync, realpathSync, statSync, symlinkSync } from "node:fs";
 import { basename, dirname } from "node:path";
-import { fromText } from "../core/bytes.ts";
+import { fromText, toText } from "../core/bytes.ts";
 import { StrataError } from "../core/errors.ts";
 import type { FileStat } from "../core/file_stat.ts";
 import type { IdPair } from "../core/id_map.ts";
@@ -70,7 +71,7 @@ export function readBytes(path: string, options: { readonly max: number }): Uint
 
 /** The names in a directory, in UTF-16 order; none when there is no such directory. */
 export function listNames(path: string): string[] {
-  return undefinedIfAbsent(() => readdirSync(path).sort()) ?? [];
+  return undefinedIfAbsent(() => namesIn(path).sort()) ?? [];
 }
 
 /** True when something has this name, also a dangling symlink. */
@@ -193,6 +194,16 @@ export function readSymlink(path: string): string | undefined {
 /** The path with all symlinks resolved. */
 export function realPath(path: string): string {
   return realpathSync(path);
+}
+
+/** `readdir` of the runtimes takes three times as long, which counts in a directory of 50,000. */
+function namesIn(path: string): string[] {
+  const fd = libc.openat(AT_FDCWD, fromText(path), O_RDONLY | O_DIRECTORY);
+  try {
+    return libc.getdents64(fd).map(({ name }) => toText(name) ?? Buffer.from(name, "latin1").toString("utf8"));
+  } finally {
+    libc.close(fd);
+  }
 }
 
 function undefinedIfAbsent<T>(read: () => T): T | undefined {

@@ -9,7 +9,7 @@
  *
  * @module
  */
-import { type ChainId, digestHex, parseChainId } from "../core/digest.ts";
+import { type ChainId, digestHex, isChainId, parseChainId } from "../core/digest.ts";
 import { hasCode, StrataError } from "../core/errors.ts";
 import { type CacheId, randomId } from "../core/ids.ts";
 import { type Durability, syncDir } from "../host/durable.ts";
@@ -120,7 +120,7 @@ export class LayerDb {
 
   /** The layers that have a record, sound or not, in the order of their hex digits. Nothing is read but the directory. */
   chainIds(): ChainId[] {
-    return this.#entries().filter((name) => LAYER_NAME.test(name)).map((name) => parseChainId(`sha256:${name}`));
+    return this.#entries().map((name) => `sha256:${name}`).filter(isChainId);
   }
 
   /**
@@ -281,7 +281,7 @@ export class LayerDb {
 
   #entries(): string[] {
     try {
-      return listNames(this.#layout.layersDir).sort();
+      return listNames(this.#layout.layersDir);
     } catch (error) {
       throw fromOsError(error, "list the layers");
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { describe, it } from "node:test";
 import { gunzipSync } from "node:zlib";
 import { digestHex, digestOf } from "../../src/core/digest.ts";
@@ -104,10 +104,15 @@ describe("strata verify", () => {
       assert.equal(code, 1, args.join(" "));
       assert.match(stdout, new RegExp(`^bad ${CHAIN_TOP} .*no size`, "m"));
     }
-    const listed = await store.run(["layers"]);
-    assert.equal(listed.code, 0);
-    assert.match(listed.stdout, /layer \(damaged\)/);
-    assert.match(listed.stderr, /^warning: .*no size/);
+    assert.match(await store.ok(["layers"]), /^[0-9a-f]{12} +layer +top /m, "a list reads no layer's own record");
+  });
+
+  it("says of a record in a list that its layer is gone", async () => {
+    using store = await twoLayers();
+    rmSync(dirname(recordFile(store, CHAIN_TOP, "size")), { recursive: true });
+    assert.match(await store.ok(["layers"]), /layer \(damaged\) +top /);
+    const { layers } = JSON.parse(await store.ok(["layers", "--json"]));
+    assert.deepEqual(layers.map(({ state }: { state: string }) => state), ["ok", "damaged"]);
   });
 
   it("says when there is no such layer, and nothing when there are none", async () => {

@@ -17,8 +17,15 @@ import { JSON_BYTES_MAX } from "../../core/limits.ts";
 import { type Durability, syncDir, writeFileAtomic } from "../../host/durable.ts";
 import { fromOsError } from "../../host/errno.ts";
 import { listNames, pathExists, removeTreeAt } from "../../host/files.ts";
+import { SmallFiles } from "../../host/small_files.ts";
 import { checkName, type NameChange, namesAfter } from "./catalog_name.ts";
-import { type CatalogRecord, catalogRecordText, readCatalogRecord, standsFor } from "./catalog_record.ts";
+import {
+  type CatalogRecord,
+  catalogRecordText,
+  plainRecordIn,
+  readCatalogRecord,
+  standsFor,
+} from "./catalog_record.ts";
 import { asStrataError, type Finding } from "../finding.ts";
 import type { StoreLayout } from "../layout.ts";
 import { checkNames, type NameFinding } from "./name_check.ts";
@@ -62,7 +69,9 @@ export class CatalogRecords {
   list(): CatalogListing {
     const records: CatalogRecord[] = [];
     const findings: Finding[] = [];
-    for (const file of this.#files()) {
+    const files = this.#files();
+    using texts = files.length === 0 ? undefined : attempt(() => SmallFiles.open(this.#layout.recordsDir));
+    for (const file of files) {
       if (file.startsWith(".tmp-")) continue; // A write under way, or one that a crash cut short.
       const path = `${this.#layout.recordsDir}/${file}`;
       const id = attempt(() => parseRecordId(file.slice(0, -SUFFIX.length)));
@@ -71,7 +80,8 @@ export class CatalogRecords {
         continue;
       }
       try {
-        const record = readCatalogRecord(path, id);
+        const text = texts?.text(file);
+        const record = (text === undefined ? undefined : plainRecordIn(text, id)) ?? readCatalogRecord(path, id);
         if (record !== undefined) records.push(record);
       } catch (error) {
         const reason = asStrataError(error, `read catalog record "${id}"`);
