@@ -5,6 +5,7 @@
  * @module
  */
 import type { TopCommand } from "./command.ts";
+import { adopt } from "./commands/adopt.ts";
 import { apply } from "./commands/apply.ts";
 import { changes } from "./commands/changes.ts";
 import { commit } from "./commands/commit.ts";
@@ -33,7 +34,7 @@ import { unmount } from "./commands/unmount.ts";
 import { unshare } from "./commands/unshare.ts";
 import { verify } from "./commands/verify.ts";
 
-const LAYERS = [register, layers, inspect, exportLayer, verify, rm, name, metadata, flag, data, exists];
+const LAYERS = [register, layers, inspect, exportLayer, verify, rm, name, metadata, flag, data, exists, adopt];
 const WRITABLE = [create, mount, unmount, mounts, unshare, changes, diff, diffSize, apply, commit, owners];
 const IMAGES = [load, images];
 const UPKEEP = [info, gc, fsck];

@@ -7,6 +7,9 @@
 import type { JsonValue } from "../../mod.ts";
 import { UsageError } from "./errors.ts";
 
+/** Words that are most likely meant as they stand. */
+const PLAIN = /^[\p{L}\p{N} .,:/@+-]+$/u;
+
 /**
  * A word as a JSON value.
  * @param what whose value it is, for the message
@@ -19,7 +22,9 @@ export function parseJsonValue(text: string, what: string): JsonValue {
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new UsageError(`Cannot use ${JSON.stringify(text)} as the value of ${what}: ${reason}`, {
-      hint: `It must be JSON: true, 12, {"a":[1]}, or a text in double quotes, as '${JSON.stringify(text)}'`,
+      hint: PLAIN.test(text)
+        ? `A text is given with its double quotes, as '"${text}"'`
+        : `It must be JSON, such as true, 12, '"text"' or '{"a":[1]}'`,
       cause,
     });
   }

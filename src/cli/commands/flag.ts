@@ -21,7 +21,7 @@ export const flag: CommandBranch = {
     {
       name: "set",
       summary: "Set a flag of a layer, and print its value",
-      description: '"strata inspect" lists the flags. A value that begins with "-" comes after "--".',
+      description: '"strata inspect" lists the flags.',
       arguments: [
         RECORD_ARGUMENT,
         KEY,

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { CatalogRecord, MountedTarget } from "../../../mod.ts";
+import type { CatalogEntry, LayerStore, MountedTarget, RecordId } from "../../../mod.ts";
 import { idCell } from "../cells.ts";
 import type { CommandSpec } from "../command.ts";
 import type { Invocation } from "../invocation.ts";
@@ -22,10 +22,9 @@ export const mounts: CommandSpec = {
 
 async function run(invocation: Invocation): Promise<void> {
   await using store = await invocation.openStore();
-  const records = new Map(store.catalog.list().records.map((record): [string, CatalogRecord] => [record.id, record]));
   await invocation.output.table({
     key: "mounts",
-    items: store.mounts().map((mounted) => itemOf(mounted, records)),
+    items: store.mounts().map((mounted) => itemOf(store, mounted)),
     id: ({ path }) => path,
     columns: [
       { heading: "PATH", cell: ({ path }) => path },
@@ -46,13 +45,24 @@ interface MountItem {
   readonly count: number;
 }
 
-function itemOf({ path, target, count }: MountedTarget, records: ReadonlyMap<string, CatalogRecord>): MountItem {
+function itemOf(store: LayerStore, { path, target, count }: MountedTarget): MountItem {
   if (target.kind === "layer") return { path, kind: "layer", name: target.record.chainId, record: null, count };
   const { name } = target.record;
-  const record = records.get(target.record.record ?? "");
+  const record = ownerOf(store, target.record.record);
   if (record === undefined) return { path, kind: "writable", name, record: null, count };
   const { id, names } = record;
   // One whose name the user did not choose is known by its record's.
   const known = [id, ...names].find((each) => each === `${name}`) ?? names[0] ?? id;
   return { path, kind: record.target.kind, name: known, record: id, count };
+}
+
+/** One that is gone or damaged is none. */
+function ownerOf(store: LayerStore, id: RecordId | undefined): CatalogEntry | undefined {
+  if (id === undefined) return undefined;
+  try {
+    const entry = store.catalog.get(id);
+    return entry.id === id ? entry : undefined;
+  } catch {
+    return undefined;
+  }
 }
