@@ -18,6 +18,7 @@ import type { DriverSpec } from "../../driver/interfaces/driver_spec.ts";
 import type { CompressionName } from "../../metadata/blob_info.ts";
 import type { RootedDir } from "../../host/rooted_dir.ts";
 import type { ReusableLayer } from "../../worker/differ/reusable_files.ts";
+import type { WorkerPool } from "../../worker/pool.ts";
 import type { ContentCounts } from "../../worker/jobs/take_directory.ts";
 
 export type { ReusableLayer } from "../../worker/differ/reusable_files.ts";
@@ -37,6 +38,11 @@ export interface DifferOptions {
   readonly driver: DriverSpec;
   /** The layers that the store has now. Their files may be read and shared, and never changed; they may be deleted meanwhile. */
   layers(): readonly ReusableLayer[];
+  /**
+   * The store's threads, for the differs of this package.
+   * @ignore
+   */
+  readonly pool?: WorkerPool;
   /** The caller's. A differ stops when it fires, and fails. */
   readonly signal?: AbortSignal;
 }

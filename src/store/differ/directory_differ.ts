@@ -5,12 +5,13 @@
  *
  * @module
  */
+import type { RootedDir } from "../../host/rooted_dir.ts";
 import { openFileStream } from "../../host/streams.ts";
 import type { DirectoryManifest } from "../../worker/differ/manifest.ts";
 import type { Reuse } from "../../worker/jobs/take_directory.ts";
 import type { PackReport } from "../../worker/jobs/pack_directory.ts";
 import { WorkerPool } from "../../worker/pool.ts";
-import type { Differ, DifferOptions } from "./differ.ts";
+import type { Differ, DifferOptions, DifferOutput } from "./differ.ts";
 
 export type {
   DirectoryManifest,
@@ -57,27 +58,32 @@ export interface DirectoryDifferOptions {
  * console.log(layer.diffId === staged.output.diffId); // true
  * ```
  */
-export function directoryDiffer({ source, manifest, reuse = "reflink" }: DirectoryDifferOptions): Differ {
+export function directoryDiffer(directory: DirectoryDifferOptions): Differ {
   return {
     async applyDiff(target, options) {
-      const tarSplitPath = `${options.workDir}/tar-split.json.gz`;
-      const request = { source, manifest, reuse, target: target.path, tarSplitPath, ...requestOf(options) };
-      const { signal } = options;
+      if (options.pool !== undefined) return await take(options.pool, { directory, target, options });
       await using pool = new WorkerPool();
-      const taken = await pool.run(
-        "takeDirectory",
-        request,
-        signal === undefined ? {} : { signal, whenAborted: "wait" },
-      );
-      const { diffId, sizeBytes, counts: contents } = taken;
-      const { stream: tarSplit } = await openFileStream(tarSplitPath);
-      return { diffId, sizeBytes, contents, tarSplit };
+      return await take(pool, { directory, target, options });
     },
   };
 }
 
-function requestOf({ ownership, idMappings, limits, driver, layers }: DifferOptions) {
-  return { ownership, limits, driver, layers: layers(), ...(idMappings === undefined ? {} : { idMappings }) };
+interface Taking {
+  readonly directory: DirectoryDifferOptions;
+  readonly target: RootedDir;
+  readonly options: DifferOptions;
+}
+
+async function take(pool: WorkerPool, { directory, target, options }: Taking): Promise<DifferOutput> {
+  const { source, manifest, reuse = "reflink" } = directory;
+  const { workDir, ownership, idMappings, limits, driver, signal } = options;
+  const tarSplitPath = `${workDir}/tar-split.json.gz`;
+  const store = { ownership, idMappings, limits, driver, layers: options.layers() };
+  const request = { source, manifest, reuse, target: target.path, tarSplitPath, ...store };
+  const run = signal === undefined ? {} : { signal, whenAborted: "wait" as const };
+  const { diffId, sizeBytes, counts: contents } = await pool.run("takeDirectory", request, run);
+  const { stream: tarSplit } = await openFileStream(tarSplitPath);
+  return { diffId, sizeBytes, contents, tarSplit };
 }
 
 /** How a directory is described. */

@@ -82,6 +82,7 @@ async function applyDiff(
     ownership,
     limits,
     driver: driver.spec,
+    pool: context.pool,
     layers: () => reusableLayers(context),
     ...(idMappings === undefined ? {} : { idMappings }),
     ...(signal === undefined ? {} : { signal }),
