@@ -128,6 +128,7 @@ export type { FillFromDifferOptions } from "./src/store/catalog/fill_from_differ
 export type { FillOptions } from "./src/store/catalog/fill_record.ts";
 export type { CreateRecordOptions } from "./src/store/catalog/make_record.ts";
 export type { ParentOwners } from "./src/store/catalog/parent_owners.ts";
+export type { PutAdditionalLayerOptions } from "./src/store/catalog/put_additional_layer.ts";
 export type { RecoverOptions, RecoveryStep } from "./src/store/catalog/recover.ts";
 export type { RemoveRecordOptions } from "./src/store/catalog/remove_record.ts";
 export type { CompareOptions } from "./src/store/changes.ts";

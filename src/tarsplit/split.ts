@@ -20,9 +20,16 @@ import { Crc64 } from "./crc64.ts";
 import { cleanName } from "./names.ts";
 import type { SplitRecord } from "./record.ts";
 
+/** What is known of the tree beforehand. */
+export interface SplitterOptions {
+  /** Whether the tree has a member's payload. Absent: it will be unpacked, so it has whatever a tree can have. */
+  readonly inTree?: (entry: TarEntry) => boolean;
+}
+
 /** Makes records from an archive that is being read. The records own their bytes. */
 export class Splitter implements TarHandler {
   readonly #sink: (record: SplitRecord) => void;
+  readonly #inTree: (entry: TarEntry) => boolean;
   readonly #names = new Set<string>();
   /** Bytes that go into the next segment. */
   readonly #raw = new ByteBuffer();
@@ -30,8 +37,9 @@ export class Splitter implements TarHandler {
   /** The member whose content is left to the tree, and the CRC of what came of it. */
   #content: { readonly entry: TarEntry; readonly crc: Crc64 } | undefined;
 
-  constructor(sink: (record: SplitRecord) => void) {
+  constructor(sink: (record: SplitRecord) => void, { inTree = () => true }: SplitterOptions = {}) {
     this.#sink = sink;
+    this.#inTree = inTree;
   }
 
   /**
@@ -55,7 +63,7 @@ export class Splitter implements TarHandler {
     const name = cleanName(entry.name);
     if (this.#names.has(name)) return;
     this.#names.add(name);
-    if (isInTree(entry, name)) this.#content = { entry, crc: new Crc64() };
+    if (canBeInTree(entry, name) && this.#inTree(entry)) this.#content = { entry, crc: new Crc64() };
     else this.#emit({ type: "file", name: entry.name, size: 0, crc: undefined });
   }
 
@@ -110,6 +118,6 @@ export class Splitter implements TarHandler {
 const NO_FILE = /^[./]$|(^|\/)\.wh\./;
 
 /** Whether the unpacked tree can give the payload back. A sparse file would give its holes, too. */
-function isInTree(entry: TarEntry, name: string): boolean {
+function canBeInTree(entry: TarEntry, name: string): boolean {
   return entry.type === "file" && entry.size > 0 && entry.sparse === undefined && !NO_FILE.test(name);
 }

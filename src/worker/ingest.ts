@@ -20,6 +20,7 @@ import type { Compression } from "../compression/detect.ts";
 import { aborted, AbortFlag } from "./abort_flag.ts";
 import { ChunkSender } from "./chunk_channel.ts";
 import type { BlobInput, DecodedBlob } from "./jobs/decode.ts";
+import type { JobRequest } from "./job_map.ts";
 import type { UnpackedLayer } from "./layer_pipeline.ts";
 import type { WorkerPool } from "./pool.ts";
 
@@ -93,6 +94,20 @@ export async function ingest(pool: WorkerPool, request: IngestRequest): Promise<
  */
 export async function readThrough(pool: WorkerPool, request: ReadRequest): Promise<ReadBlob> {
   return await joinStages(pool, request, (input) => pool.run("hash", { input }, { transfer: [input] }));
+}
+
+/** A blob whose tree lies elsewhere. */
+export interface SplitBlobRequest extends ReadRequest, Omit<JobRequest<"split">, "input"> {}
+
+/**
+ * As {@link readThrough}, and writes the tar-split by which the tree that is there gives the archive back.
+ * @throws {StrataError} as {@link readThrough}
+ */
+export async function splitThrough(pool: WorkerPool, request: SplitBlobRequest): Promise<ReadBlob> {
+  const { tarSplitPath, driver, stack } = request;
+  return await joinStages(pool, request, (input) => {
+    return pool.run("split", { input, tarSplitPath, driver, stack }, { transfer: [input] });
+  });
 }
 
 /** What the last stage tells of the archive, whatever else it does. */

@@ -15,6 +15,7 @@ import { packDirectory } from "./jobs/pack_directory.ts";
 import { apply, createReadWrite } from "./jobs/read_write.ts";
 import { seal } from "./jobs/seal.ts";
 import { shareContents } from "./jobs/share_contents.ts";
+import { split } from "./jobs/split.ts";
 import { survey } from "./jobs/survey.ts";
 import { sync } from "./jobs/sync.ts";
 import { takeDirectory } from "./jobs/take_directory.ts";
@@ -40,6 +41,7 @@ export const JOBS = {
   packDirectory,
   seal,
   shareContents,
+  split,
   survey,
   sync,
   takeDirectory,

@@ -10,7 +10,7 @@ import { openForWrite } from "../host/files.ts";
 import type { OpenFile } from "../host/open_file.ts";
 import { TarReader } from "../tar/reader.ts";
 import { SplitWriter } from "../tarsplit/file.ts";
-import { Splitter } from "../tarsplit/split.ts";
+import { Splitter, type SplitterOptions } from "../tarsplit/split.ts";
 
 /** What an archive was found to be. */
 export interface RecordedArchive {
@@ -29,16 +29,17 @@ export class SplitRecorder implements Disposable {
 
   /**
    * @param path the tar-split file; nothing has that name
+   * @param options what is known of a tree that is there already
    * @throws {OsError}
    */
-  constructor(path: string) {
+  constructor(path: string, options: SplitterOptions = {}) {
     this.#file = openForWrite(path);
     this.#writer = new SplitWriter({ compress: gzipMember, sink: (bytes) => this.#file.write(bytes) });
     this.#reader = new TarReader(
       new Splitter((record) => {
         if (record.type === "file") this.#sizeBytes += record.size;
         this.#writer.write(record);
-      }),
+      }, options),
     );
   }
 

@@ -45,6 +45,7 @@ const ACTIONS: Readonly<Record<JobName, string>> = {
   packDirectory: "pack the directory",
   seal: "place the layer on those below",
   shareContents: "share the contents of a layer",
+  split: "read the layer",
   survey: "read the layer's tar-split",
   sync: "write the layer to the device",
   takeDirectory: "take the directory",

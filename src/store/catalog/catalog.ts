@@ -24,6 +24,7 @@ import { fillFromDiffer, type FillFromDifferOptions } from "./fill_from_differ.t
 import { applyDiff, type FillOptions } from "./fill_record.ts";
 import { addRecord, type CreateRecordOptions, requireFree } from "./make_record.ts";
 import { mountRecord, unmountRecord } from "./mount_record.ts";
+import { putAdditionalLayer, type PutAdditionalLayerOptions } from "./put_additional_layer.ts";
 import { recover, type RecoverOptions, type RecoveryStep } from "./recover.ts";
 import { deleteRecord, type RemoveRecordOptions, wipe } from "./remove_record.ts";
 
@@ -68,6 +69,15 @@ export class Catalog extends CatalogQueries {
    */
   put(options: PutLayerOptions): Promise<CatalogRecord> {
     return putLayer(this.#context, options);
+  }
+
+  /**
+   * Makes a record of a layer of an additional layer store, whose files stay there.
+   * @throws {StrataError} `NOT_FOUND` naming the stores, `NOT_SUPPORTED`, `CONFLICT`, `DIGEST_MISMATCH` when the layer is not
+   *   what its store claims, `CORRUPT` when its files are not its blob's; as registering a layer does; nothing is left then
+   */
+  putAdditionalLayer(options: PutAdditionalLayerOptions): Promise<CatalogRecord> {
+    return putAdditionalLayer(this.#context, options);
   }
 
   /**

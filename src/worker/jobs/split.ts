@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Reading an archive whose tree is there already: its digest, and the tar-split by which both belong together.
+ *
+ * What the tree has not, such as an index that whoever shows it keeps to himself, stays in the tar-split. Whether what it
+ * has is the same, only verifying tells.
+ *
+ * @module
+ */
+import type { MessagePort } from "node:worker_threads";
+import { hasCode } from "../../core/errors.ts";
+import { parseLayerPath } from "../../core/layer_path.ts";
+import type { DiffGetter } from "../../driver/interfaces/diff_driver.ts";
+import { loadDriver } from "../../driver/registry.ts";
+import { isOsError } from "../../host/errno.ts";
+import type { TarEntry } from "../../tar/entry.ts";
+import { chunksFrom, stopChunks } from "../chunk_channel.ts";
+import { SplitRecorder } from "../split_recorder.ts";
+import type { HashedArchive } from "./hash.ts";
+import type { VerifyRequest } from "./verify.ts";
+
+/** An archive from a port, and the layer that has its tree. */
+export interface SplitRequest extends VerifyRequest {
+  readonly input: MessagePort;
+}
+
+/** Digest and length of the uncompressed archive. Any failure stops the sender. */
+export async function split({ input, tarSplitPath, driver, stack }: SplitRequest): Promise<HashedArchive> {
+  let archiveBytes = 0;
+  try {
+    await using files = await (await loadDriver(driver)).diffGetter(stack);
+    using archive = new SplitRecorder(tarSplitPath, { inTree: (entry) => hasContent(files, entry) });
+    for await (const chunk of chunksFrom(input)) {
+      archive.push(chunk);
+      archiveBytes += chunk.byteLength;
+    }
+    return { diffId: archive.end().diffId, archiveBytes };
+  } finally {
+    stopChunks(input);
+  }
+}
+
+function hasContent(files: Pick<DiffGetter, "openRead">, { name, size }: TarEntry): boolean {
+  try {
+    using file = files.openRead(parseLayerPath(name));
+    return file.stat().size === size;
+  } catch (error) {
+    if (isOsError(error, "ENOENT", "ENOTDIR", "EISDIR", "ELOOP", "ENXIO") || hasCode(error, "NOT_FOUND")) return false;
+    throw error;
+  }
+}
