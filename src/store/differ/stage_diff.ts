@@ -14,6 +14,7 @@ import { layersDirOf } from "../../driver/parts/layer_directory.ts";
 import { ensureDir } from "../../host/files.ts";
 import { writeFileStream } from "../../host/streams.ts";
 import type { Staging } from "../../metadata/staging.ts";
+import { chunksOf, streamOf } from "../../stream/pipe.ts";
 import { throwIfAborted } from "../../stream/signal.ts";
 import { StagedLayer } from "../../worker/staged_layer.ts";
 import { locationsOf } from "../chains.ts";
@@ -58,7 +59,8 @@ async function fill(
   const { tarSplit, whiteouts = [], ...output } = await applyDiff(context, differ, { staging, signal });
   if (tarSplit !== undefined) {
     const options = signal === undefined ? {} : { signal };
-    await writeFileStream(givenIn(staging).tarSplitPath, tarSplit, options);
+    const { unpackedBytesMax } = context.settings.limits;
+    await writeFileStream(givenIn(staging).tarSplitPath, bounded(tarSplit, unpackedBytesMax), options);
   }
   throwIfAborted(signal);
   const archive = tarSplit === undefined ? "packed" : "given";
@@ -93,6 +95,28 @@ async function applyDiff(
     giveOwner(ownership, () => target.setOwner(ROOT, uid, gid));
   }
   return await differ.applyDiff(target, options);
+}
+
+/** As text a tar-split has some 1.4 times the bytes of an archive without contents, and no archive has more than the limit. */
+function bounded(tarSplit: ReadableStream<Uint8Array>, max: number): ReadableStream<Uint8Array> {
+  const chunks = chunksOf(tarSplit);
+  return streamOf(async function* () {
+    let bytes = 0;
+    for await (const chunk of chunks) {
+      bytes += chunk.byteLength;
+      if (bytes > 2 * max) refuseTarSplit(max);
+      yield chunk;
+    }
+  }, chunks);
+}
+
+function refuseTarSplit(max: number): never {
+  throw new StrataError(
+    "LIMIT_EXCEEDED",
+    `Cannot stage the layer: no archive within unpackedBytesMax (${max} bytes) has so long a tar-split; raise that limit if ` +
+      "the differ is trusted",
+    { limit: "unpackedBytesMax", max },
+  );
 }
 
 /** A layer whose chain is damaged has no files to give. */

@@ -278,9 +278,19 @@ for (const driver of DRIVERS) {
       using scratch = new ScratchRoot();
       for (const limits of [{ unpackedBytesMax: 3000 }, { entriesMax: 3 }]) {
         await using store = await scratch.open({ driver, limits: { ...DEFAULT_LIMITS, ...limits } });
-        const staged = await store.stageDiff(archiveDiffer(BASE_MEMBERS));
+        const output = { tarSplit: streamOf(gzipSync(tarSplitOf(BASE))) };
+        const staged = await store.stageDiff(archiveDiffer(BASE_MEMBERS, { output }));
         await refused("LIMIT_EXCEEDED", () => store.registerStagedDiff(staged));
       }
+      await using store = await scratch.open({ driver, limits: { ...DEFAULT_LIMITS, unpackedBytesMax: 10_000 } });
+      let cancelled = "no";
+      const endless = new ReadableStream<Uint8Array>({
+        pull: (controller) => controller.enqueue(new Uint8Array(4096).fill(0x20)),
+        cancel: () => void (cancelled = "yes"),
+      });
+      const endlessDiffer = archiveDiffer(BASE_MEMBERS, { output: { tarSplit: endless } });
+      await refused("LIMIT_EXCEEDED", () => store.stageDiff(endlessDiffer));
+      assert.equal(cancelled, "yes");
       assert.deepEqual([scratch.leftovers(), scratch.layerDirs(driver)], [[], []]);
     });
 
