@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { CatalogEntry, LayerStore } from "../../mod.ts";
+import type { CatalogEntry, CreateRecordOptions, LayerStore } from "../../mod.ts";
 import type { ArgumentSpec } from "./command.ts";
 import { loadStrata } from "./strata.ts";
 
@@ -29,6 +29,36 @@ export async function recordOf(store: LayerStore, ref: string): Promise<CatalogE
       `Cannot use "${ref}" here: it has no record, as layers have that "strata register" and "strata create" ` +
       "make";
     throw new StrataError("NOT_FOUND", message, { kind: "record", ref }, { cause: error });
+  }
+}
+
+/**
+ * Refuses ids and names that are taken, and those by which one record would hide another: an id comes before names.
+ * @throws {StrataError} `CONFLICT`, `INVALID_ARGUMENT`
+ */
+export async function requireDistinct(
+  store: LayerStore,
+  { id, names = [] }: Pick<CreateRecordOptions, "id" | "names">,
+): Promise<void> {
+  store.catalog.requireFree(id === undefined ? { names } : { id, names: [id, ...names] });
+  await requireNoIds(store, names);
+}
+
+/**
+ * Refuses names that are other records' ids: nobody would find a layer by them.
+ * @throws {StrataError} `CONFLICT`
+ */
+export async function requireNoIds(store: LayerStore, names: readonly string[]): Promise<void> {
+  const { StrataError, hasCode } = await loadStrata();
+  for (const name of names) {
+    try {
+      store.catalog.requireFree({ id: name });
+    } catch (cause) {
+      // What can be no id is none.
+      if (!hasCode(cause, "CONFLICT")) continue;
+      const message = `Cannot use name "${name}": it is the id of a record, which it would mean; choose another`;
+      throw new StrataError("CONFLICT", message, { kind: "name", name }, { cause });
+    }
   }
 }
 

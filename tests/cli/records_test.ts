@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { describe, it } from "node:test";
@@ -199,6 +199,29 @@ describe("strata owners", () => {
     } finally {
       await store.ok(["unmount", "work"]);
     }
+  });
+});
+
+describe("strata gc and fsck", () => {
+  it("remove what is left of records, and tell of damaged data items", async () => {
+    using store = await withBase();
+    const catalog = store.path("root/image/vfs/strata/catalog");
+    await store.ok(["create", "work", "--parent", "base"]);
+    await store.ok(["data", "set", "work", "k"], { stdin: "bytes" });
+    rmSync(join(catalog, "records/work.json"));
+    const plan = await store.ok(["gc", "--dry-run", "--min-age", "0"]);
+    assert.deepEqual(plan.split("\n").map((line) => line.split(" (")[0]), ["writable layer work", "data items work"]);
+    assert.equal(await store.ok(["gc"]), "");
+    assert.equal(await store.ok(["gc", "--min-age", "0"]), plan);
+    assert.equal(await store.ok(["layers", "-q"]), "1-base");
+    await store.ok(["data", "set", "base", "k"], { stdin: "bytes" });
+    writeFileSync(join(catalog, "data/1-base", digestHex(digestOf("bytes"))), "other");
+    assert.equal(await store.ok(["fsck"]), "clean");
+    const { code, stdout } = await store.run(["fsck", "--full"]);
+    assert.equal(code, 1);
+    assert.match(stdout, /^damage data-item-damaged 1-base .* set it again, with "strata data set 1-base k -f FILE"$/m);
+    await store.run(["fsck", "--full", "--repair", "--force"]);
+    assert.equal(await store.ok(["data", "ls", "base", "-q"]), "");
   });
 });
 

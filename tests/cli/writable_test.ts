@@ -60,6 +60,23 @@ describe("strata create", () => {
     assert.equal((await store.ok(["layers", "-q"])).split("\n").length, 1);
   });
 
+  it("keeps its name for itself: no other layer would be found by it", async () => {
+    using store = await withBase();
+    await store.ok(["create", "work", "--parent", "base"]);
+    for (
+      const words of [["commit", "work", "--name", "work"], ["name", "add", "base", "work"], [
+        "register",
+        "--name",
+        "work",
+      ]]
+    ) {
+      const { code, stderr } = await store.run(words, { stdin: BASE });
+      assert.equal(code, 4, words.join(" "));
+      assert.match(stderr, /"work": it is the id of a record/);
+    }
+    assert.equal((await store.run(["register", "--id", "base"], { stdin: BASE })).code, 4);
+  });
+
   it("begins with a copy of a template, which lies on the same parent", async () => {
     using store = await withBase();
     await store.ok(["create", "work", "--parent", "base"]);

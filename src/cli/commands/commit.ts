@@ -7,6 +7,7 @@
 import type { CommandSpec } from "../command.ts";
 import { EXIT } from "../exit_codes.ts";
 import type { Invocation } from "../invocation.ts";
+import { requireDistinct } from "../record_refs.ts";
 import { newRecord, putRecord, RECORD_OPTIONS } from "../records.ts";
 import { loadStrata } from "../strata.ts";
 
@@ -29,7 +30,7 @@ async function run(invocation: Invocation): Promise<void> {
   const name = input.word("NAME");
   const target = store.resolve(name);
   if (target.kind === "layer") throw await notWritable(name);
-  store.catalog.requireFree(record);
+  await requireDistinct(store, record);
   const { parent } = target.record;
   const diff = store.diff(name, undefined, { signal });
   await putRecord(invocation, store, { record, layer: { diff, ...(parent === undefined ? {} : { parent }) } });

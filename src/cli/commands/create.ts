@@ -10,6 +10,7 @@ import { EXIT } from "../exit_codes.ts";
 import { ID_MAP_OPTIONS, idMappingsOf } from "../id_maps.ts";
 import { parsePairs } from "../input.ts";
 import type { Invocation } from "../invocation.ts";
+import { requireDistinct } from "../record_refs.ts";
 import { loadStrata } from "../strata.ts";
 
 /** Makes a writable layer. */
@@ -44,8 +45,7 @@ async function run(invocation: Invocation): Promise<void> {
   const mountName = input.word("NAME");
   const called = await recordCalled(mountName);
   await using store = await invocation.openStore();
-  // As a name, too: what had it would not be found any more.
-  store.catalog.requireFree({ ...called, names: [mountName] });
+  await requireDistinct(store, called);
   const record = await store.catalog.create({
     ...called,
     access: "writable",

@@ -8,7 +8,7 @@ import type { NameChange } from "../../../mod.ts";
 import type { CommandBranch, CommandSpec, Example } from "../command.ts";
 import { EXIT } from "../exit_codes.ts";
 import type { Invocation } from "../invocation.ts";
-import { RECORD_ARGUMENT, recordOf } from "../record_refs.ts";
+import { RECORD_ARGUMENT, recordOf, requireNoIds } from "../record_refs.ts";
 
 /** Names of records. */
 export const name: CommandBranch = {
@@ -52,6 +52,7 @@ async function run(invocation: Invocation, how: NameChange["how"]): Promise<void
   const { input, output } = invocation;
   await using store = await invocation.openStore();
   const { id } = await recordOf(store, input.word("REF"));
+  if (how !== "remove") await requireNoIds(store, input.words("NAME"));
   const { names } = await store.catalog.changeNames(id, { how, names: input.words("NAME") });
   await output.value(names.join("\n"), { id, names });
 }

@@ -9,6 +9,7 @@ import { FILE_ARGUMENT, openArchive } from "../archives.ts";
 import type { CommandSpec } from "../command.ts";
 import { EXIT } from "../exit_codes.ts";
 import type { Invocation } from "../invocation.ts";
+import { requireDistinct } from "../record_refs.ts";
 import { newRecord, putRecord, RECORD_OPTIONS } from "../records.ts";
 import { loadStrata } from "../strata.ts";
 
@@ -38,7 +39,7 @@ async function run(invocation: Invocation): Promise<void> {
   const record = await newRecord(invocation);
   await using store = await invocation.openStore();
   const parent = input.text("parent");
-  store.catalog.requireFree(record);
+  await requireDistinct(store, record);
   if (parent !== undefined) store.resolveChain(parent);
   const { stream: diff, sizeBytes } = await openArchive(invocation);
   await using progress = await invocation.progress({ operation: "register", totalBytes: sizeBytes });
