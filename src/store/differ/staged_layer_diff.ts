@@ -4,7 +4,7 @@
  *
  *   strata/tmp/<id>/given/data/tree/             the differ's contents
  *   strata/tmp/<id>/given/record/tar-split.json.gz   the differ's tar-split, as it came
- *   strata/tmp/<id>/given/work/                  the differ's own files
+ *   strata/tmp/<id>/given/work                   the differ's own files
  *   strata/tmp/<id>/0/                           the layer that registering makes of it
  *
  * The directory is held like that of any operation: when its process dies, gc removes it.
