@@ -72,6 +72,8 @@ export async function createRWLayer(
 export interface MakeRWLayerOptions extends CreateRWLayerOptions {
   /** The record that is to follow. */
   readonly record?: RecordId;
+  /** The root in which that record lies, for one that only serves to show a layer there. */
+  readonly outside?: string;
 }
 
 /**
@@ -151,7 +153,7 @@ function unusable(argument: string, why: string): StrataError<"INVALID_ARGUMENT"
 }
 
 function recordFor(name: MountName, options: MakeRWLayerOptions): MountRecord {
-  const { parent, mountLabel, idMappings, storageOptions, initFunction, record } = options;
+  const { parent, mountLabel, idMappings, storageOptions, initFunction, record, outside } = options;
   const maps = idMappings && checkIdMappings(idMappings);
   const mountId = randomCacheId();
   return {
@@ -163,6 +165,7 @@ function recordFor(name: MountName, options: MakeRWLayerOptions): MountRecord {
     ...(mountLabel === undefined ? {} : { mountLabel }),
     ...(storageOptions === undefined ? {} : { storageOptions }),
     ...(record === undefined ? {} : { record }),
+    ...(outside === undefined ? {} : { outside }),
     ...(maps === undefined ? {} : { uidMap: maps.uids, gidMap: maps.gids }),
   };
 }

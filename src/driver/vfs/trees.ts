@@ -5,6 +5,8 @@
  * @module
  */
 import { mergeChangeset } from "../../changeset/merge.ts";
+import { chownTreeByMaps } from "../../changeset/chown_tree.ts";
+import { sameIdMappings } from "../../core/id_map.ts";
 import { copyTree } from "../../host/copy_tree.ts";
 import { fromOsError } from "../../host/errno.ts";
 import { removeTreeAt, renamePath } from "../../host/files.ts";
@@ -36,7 +38,7 @@ export class VfsTrees {
 
   /** Opens a layer's tree. */
   open({ cacheId, dir }: LayerLocation): RootedDir {
-    return attempt(`read layer ${cacheId}`, () => RootedDir.open(treeAt(dir)));
+    return attempt(`read layer ${cacheId}`, () => RootedDir.open(treeAt(dir), { within: this.#home.within }));
   }
 
   /** Makes a layer that is to be written to: a copy of the one below, or empty. Nothing is left of one that fails. */
@@ -72,8 +74,16 @@ export class VfsTrees {
     this.#copy(parent, dir);
     using tree = RootedDir.open(bare);
     using into = RootedDir.open(dir);
+    this.#giveToUsual(into, parent);
     mergeChangeset({ changeset, tree, into });
     return dir;
+  }
+
+  /** A parent of another store may be kept under other ids than sealed layers are. */
+  #giveToUsual(tree: RootedDir, parent: LayerLocation): void {
+    const { ids } = this.#home;
+    const [from, to] = [ids.mappingsOf(parent), ids.usual.mappings];
+    if (!sameIdMappings(from, to)) chownTreeByMaps(tree, { from, to });
   }
 
   #fill(made: LayerLocation, below: LayerLocation | undefined, options: NewTree): void {

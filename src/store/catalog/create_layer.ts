@@ -31,7 +31,7 @@ import { type Target, targetOf } from "../target.ts";
 import { setBigData } from "./big_data.ts";
 import { findRecord } from "./find_record.ts";
 import { claimId, type CreateRecordOptions, publishRecord, type RecordSubject, requireFree } from "./make_record.ts";
-import { layerBelow } from "./parent.ts";
+import { layerBelow, mapsToShow } from "./parent.ts";
 import { deleteRecord } from "./remove_record.ts";
 
 /** How a layer is made that a record is to stand for. */
@@ -203,16 +203,18 @@ async function copyOf(
   return { layer, blob, metadata, ...(awaits === undefined ? {} : { awaits }) };
 }
 
-/** The writable layer through which a record with ids of its own is shown. */
+/** The writable layer through which a layer is shown under other ids than it is kept under; none where they are the same. */
 export async function makeView(
   context: StoreContext,
-  { id, chainId, idMappings, options }: {
+  { id, chainId, idMappings: wanted, options }: {
     readonly id: RecordId;
     readonly chainId: ChainId;
+    /** Absent: as the store keeps its layers. */
     readonly idMappings: IdMappings | undefined;
     readonly options: Pick<CreateLayerOptions, "mountLabel" | "signal">;
   },
 ): Promise<MountName | undefined> {
+  const idMappings = await mapsToShow(context, chainId, wanted);
   if (idMappings === undefined) return undefined;
   const { mountLabel, signal } = options;
   const { name } = await makeRWLayer(context, ownMountName(id), {
@@ -230,10 +232,13 @@ async function makeWritable(context: StoreContext, id: RecordId, options: PutLay
   using held = new HeldLayers(context);
   const template = templateRef === undefined ? undefined : await templateOf(context, templateRef, held);
   const below = layerBelow(context, options);
+  const { chainId } = below;
+  if (chainId !== undefined) await ensureHere(context, chainId, held);
+  const idMappings = chainId === undefined ? below.idMappings : await mapsToShow(context, chainId, below.idMappings);
   const request: MakeRWLayerOptions = {
     record: id,
-    ...(below.chainId === undefined ? {} : { parent: below.chainId }),
-    ...(below.idMappings === undefined ? {} : { idMappings: below.idMappings }),
+    ...(chainId === undefined ? {} : { parent: chainId }),
+    ...(idMappings === undefined ? {} : { idMappings }),
     ...(template === undefined ? {} : { template: template.target }),
     ...(mountLabel === undefined ? {} : { mountLabel }),
     ...(storageOptions === undefined ? {} : { storageOptions }),

@@ -25,6 +25,7 @@ import type { CacheId, RecordId } from "../../core/ids.ts";
 import { type CatalogRecord, mountOf, type RecordContent } from "../../metadata/catalog/catalog_record.ts";
 import type { Finding } from "../../metadata/finding.ts";
 import type { LayerRecord } from "../../metadata/layer_record.ts";
+import type { MountName } from "../../metadata/mounts.ts";
 import { attempt } from "../../metadata/record_file.ts";
 import { readableRecord } from "../chains.ts";
 import type { StoreContext } from "../context.ts";
@@ -71,7 +72,7 @@ export function entryOf(context: StoreContext, found: FoundRecord): CatalogEntry
     ...(layer?.uids === undefined ? {} : { uids: layer.uids }),
     ...(layer?.gids === undefined ? {} : { gids: layer.gids }),
     ...(root === undefined ? {} : { root: root.path }),
-    ...mountFacts(context, record, mountedId(context, found)),
+    ...mountFacts(context, found, mountedId(context, found)),
   };
 }
 
@@ -90,7 +91,7 @@ export function entriesOf(context: StoreContext, found: readonly FoundRecord[]):
       ...(content === undefined ? {} : { content }),
       ...(missing ? { missing } : {}),
       ...(root === undefined ? {} : { root: root.path }),
-      ...(id !== undefined && counted.has(id) ? mountFacts(context, record, id) : { mountCount: 0 }),
+      ...(id !== undefined && counted.has(id) ? mountFacts(context, each, id) : { mountCount: 0 }),
     };
   });
 }
@@ -108,16 +109,16 @@ export function contentOf({ diffId, parent, sizeBytes, archiveBytes }: LayerReco
 /** The directory that mounting a record mounts, as far as it can be told. */
 export function mountedId(context: StoreContext, found: FoundRecord): CacheId | undefined {
   const { target } = found.record;
-  if (mountOf(found.record) !== undefined) return writableId(context, found);
+  if (ownMountOf(context, found) !== undefined) return writableId(context, found);
   return (
     target.kind === "layer" ? readableRecord(context, target.chainId)?.cacheId : undefined
   );
 }
 
 /** How often a record has mounted the directory of that id. */
-export function heldMounts(context: StoreContext, record: CatalogRecord, id: CacheId): number {
-  if (mountOf(record) !== undefined) return ownMountCount(context, id, "writable");
-  return ownMountCount(context, id, "read-only") === 0 ? 0 : heldBy(context, record.id, id);
+export function heldMounts(context: StoreContext, found: FoundRecord, id: CacheId): number {
+  if (ownMountOf(context, found) !== undefined) return ownMountCount(context, id, "writable");
+  return ownMountCount(context, id, "read-only") === 0 ? 0 : heldBy(context, found.record.id, id);
 }
 
 function contentIn(reading: ReadingContext, { target }: CatalogRecord): RecordContent | undefined {
@@ -141,9 +142,18 @@ function missingIn(context: StoreContext): (found: FoundRecord) => boolean {
   };
 }
 
-function writableId({ mounts }: StoreContext, { record, root }: FoundRecord): CacheId | undefined {
+/** The writable layer here that is mounted for a record; none for one whose layer itself is. */
+export function ownMountOf({ mounts }: StoreContext, { record, root }: FoundRecord): MountName | undefined {
   const named = mountOf(record);
-  const name = named === undefined || root === undefined ? named : outsideMountName(root, named);
+  if (root === undefined) return named;
+  if (named !== undefined) return outsideMountName(root, named);
+  const view = outsideMountName(root, record.id);
+  return mounts.has(view) ? view : undefined;
+}
+
+function writableId(context: StoreContext, found: FoundRecord): CacheId | undefined {
+  const { mounts } = context;
+  const name = ownMountOf(context, found);
   return name === undefined ? undefined : attempt(() => mounts.read(name).mountId);
 }
 
@@ -153,11 +163,11 @@ function heldBy({ mountCounts }: StoreContext, holder: RecordId, id: CacheId): n
 
 function mountFacts(
   context: StoreContext,
-  record: CatalogRecord,
+  found: FoundRecord,
   id: CacheId | undefined,
 ): Pick<CatalogEntry, "mountCount" | "mountPoint"> {
-  const count = id === undefined ? 0 : heldMounts(context, record, id);
+  const count = id === undefined ? 0 : heldMounts(context, found, id);
   if (id === undefined || count === 0) return { mountCount: 0 };
-  const access = mountOf(record) === undefined ? "read-only" : "writable";
+  const access = ownMountOf(context, found) === undefined ? "read-only" : "writable";
   return { mountCount: count, mountPoint: context.driver.treeOf(id, access).path };
 }

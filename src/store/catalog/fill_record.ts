@@ -113,7 +113,7 @@ function requireEmpty(context: StoreContext, record: CatalogRecord): void {
   const { id } = record;
   const mountId = mountedId(context, { record });
   const users = [
-    ...mountId !== undefined && heldMounts(context, record, mountId) > 0 ? ["a mount"] : [],
+    ...mountId !== undefined && heldMounts(context, { record }, mountId) > 0 ? ["a mount"] : [],
     ...childrenOf(context, record),
   ];
   if (users.length === 0) return;

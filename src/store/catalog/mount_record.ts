@@ -5,7 +5,8 @@
  * @module
  */
 import { StrataError } from "../../core/errors.ts";
-import { mountOf } from "../../metadata/catalog/catalog_record.ts";
+import { IDENTITY } from "../../core/id_map.ts";
+import { mappingsOf, mountOf } from "../../metadata/catalog/catalog_record.ts";
 import { recordClaim } from "../../metadata/claims.ts";
 import type { StoreContext } from "../context.ts";
 import { type MountOptions, type MountTarget, mountTarget, type UnmountOptions, unmountTarget } from "../mount.ts";
@@ -16,7 +17,9 @@ import { releaseRWLayer } from "../release_rw_layer.ts";
 import { ensureHere } from "../roots/refer.ts";
 import { ensureWritableHere, outsideMountName } from "../roots/refer_to_writable.ts";
 import { targetOf } from "../target.ts";
-import { heldMounts, mountedId } from "./entry.ts";
+import { makeRWLayer } from "../create_rw_layer.ts";
+import { heldMounts, mountedId, ownMountOf } from "./entry.ts";
+import { mapsToShow } from "./parent.ts";
 import { findRecord, type FoundRecord } from "./find_record.ts";
 
 /**
@@ -45,9 +48,7 @@ export async function mountRef(context: StoreContext, ref: string, options: Moun
 async function mountFor(context: StoreContext, found: FoundRecord, options: MountOptions): Promise<string> {
   const { record, root } = found;
   using held = new HeldLayers(context);
-  using _claim = root !== undefined && mountOf(record) !== undefined
-    ? await context.claims.take(recordClaim(record.id))
-    : undefined;
+  using _claim = root === undefined ? undefined : await context.claims.take(recordClaim(record.id));
   if (root !== undefined) await bringHere(context, { record, root }, held);
   return await mountTarget(context, shownBy(context, found), {
     ...record.mountLabel === undefined ? {} : { label: record.mountLabel },
@@ -64,7 +65,15 @@ async function bringHere(
 ): Promise<void> {
   const name = mountOf(record);
   if (name !== undefined) await ensureWritableHere(context, { root, name, recordId: record.id }, held);
-  else if (record.target.kind === "layer") await ensureHere(context, record.target.chainId, held);
+  if (name !== undefined || record.target.kind !== "layer") return;
+  const { chainId } = record.target;
+  await ensureHere(context, chainId, held);
+  const wanted = mappingsOf(record) ?? root.reading.driver.spec.idMappings ?? IDENTITY;
+  const view = outsideMountName(root, record.id);
+  const idMappings = context.mounts.has(view) ? undefined : await mapsToShow(context, chainId, wanted);
+  if (idMappings === undefined) return;
+  // Another record there stands for the same layer, and its files are kept under other ids.
+  await makeRWLayer(context, view, { parent: chainId, record: record.id, outside: root.path, idMappings });
 }
 
 /**
@@ -126,16 +135,14 @@ function ownTarget({ layerDb, mounts }: StoreContext, target: MountTarget): Moun
 /** How often a record has its layer mounted now, as counts and the kernel agree. */
 export function mountedTimes(context: StoreContext, found: FoundRecord): number {
   const id = mountedId(context, found);
-  return id === undefined ? 0 : heldMounts(context, found.record, id);
+  return id === undefined ? 0 : heldMounts(context, found, id);
 }
 
 /**
  * What mounting a record mounts.
  * @throws {StrataError} `NOT_FOUND`, `CORRUPT`
  */
-export function shownBy(context: StoreContext, { record, root }: FoundRecord): MountTarget {
-  const name = mountOf(record);
-  if (name === undefined) return targetOf(context, record);
-  const here = root === undefined ? name : outsideMountName(root, name);
-  return { kind: "writable", record: context.mounts.read(here) };
+export function shownBy(context: StoreContext, found: FoundRecord): MountTarget {
+  const name = ownMountOf(context, found);
+  return name === undefined ? targetOf(context, found.record) : { kind: "writable", record: context.mounts.read(name) };
 }

@@ -8,7 +8,7 @@ import type { ChainId } from "../../core/digest.ts";
 import { hasCode, StrataError } from "../../core/errors.ts";
 import { IDENTITY, type IdMappings, sameIdMappings } from "../../core/id_map.ts";
 import type { RecordId } from "../../core/ids.ts";
-import type { CatalogRecord } from "../../metadata/catalog/catalog_record.ts";
+import { type CatalogRecord, mappingsOf } from "../../metadata/catalog/catalog_record.ts";
 import type { StoreContext } from "../context.ts";
 import type { ReadingContext } from "../reading.ts";
 import { locate } from "../roots/locate.ts";
@@ -20,7 +20,7 @@ export interface LayerBelow {
   readonly chainId?: ChainId;
   /** The record that was named. */
   readonly recordId?: RecordId;
-  /** Absent: the layer is shown as the store keeps its layers. */
+  /** Under which ids the layer is to be shown. Absent: as the store keeps its layers. */
   readonly idMappings?: IdMappings;
 }
 
@@ -35,11 +35,13 @@ export function layerBelow(
   const named = parent === undefined ? undefined : resolveParent(context, parent);
   const copied = template === undefined ? undefined : findRecord(context, template).record;
   const recordId = named?.record?.id ?? copied?.parent;
-  const maps = ownMappings(context, idMappings, named?.record ?? copied);
+  const from = named?.record ?? copied;
+  const kept = context.driver.spec.idMappings ?? IDENTITY;
+  const shownAs = idMappings === "host" ? IDENTITY : idMappings ?? (from && mappingsOf(from)) ?? kept;
   return {
     ...(named === undefined ? {} : { chainId: named.chainId }),
     ...(recordId === undefined ? {} : { recordId }),
-    ...(maps === undefined ? {} : { idMappings: maps }),
+    ...(sameIdMappings(shownAs, kept) ? {} : { idMappings: shownAs }),
   };
 }
 
@@ -72,13 +74,15 @@ function readable({ catalog }: ReadingContext, id: RecordId): CatalogRecord | un
   }
 }
 
-/** Maps that are the store's own need no note. */
-function ownMappings(
-  { driver }: StoreContext,
-  wanted: CreateLayerOptions["idMappings"],
-  from: CatalogRecord | undefined,
-): IdMappings | undefined {
-  const inherited = from?.uidMap && from.gidMap ? { uids: from.uidMap, gids: from.gidMap } : undefined;
-  const maps = wanted === "host" ? IDENTITY : wanted ?? inherited;
-  return maps === undefined || sameIdMappings(maps, driver.spec.idMappings ?? IDENTITY) ? undefined : maps;
+/**
+ * The ids under which a layer has to be mapped to be shown under these, or as the store keeps its layers; `undefined` where it
+ * is kept so. A layer that stands for one of another root may be kept under others.
+ */
+export async function mapsToShow(
+  { driver, layerDb }: StoreContext,
+  chainId: ChainId,
+  wanted: IdMappings | undefined,
+): Promise<IdMappings | undefined> {
+  const maps = wanted ?? driver.spec.idMappings ?? IDENTITY;
+  return sameIdMappings(maps, await driver.idMappingsOf(layerDb.read(chainId).cacheId)) ? undefined : maps;
 }

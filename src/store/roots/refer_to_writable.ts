@@ -19,8 +19,8 @@ import type { HeldLayers } from "../held_layers.ts";
 import type { ReadOnlyRoot } from "./read_only_root.ts";
 import { ensureHere, requireSameDriver } from "./refer.ts";
 
-/** What a writable layer of another root is called here, if it is here. */
-export function outsideMountName(root: Pick<ReadOnlyRoot, "path">, name: MountName): MountName {
+/** What a writable layer of another root is called here, or the one that shows a record there, if it is here. */
+export function outsideMountName(root: Pick<ReadOnlyRoot, "path">, name: MountName | RecordId): MountName {
   return parseMountName(`outside-${digestHex(digestOf(`${root.path}\0${name}`)).slice(0, 32)}`);
 }
 
