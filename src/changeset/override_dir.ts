@@ -15,7 +15,7 @@ import type { LayerPath } from "../core/layer_path.ts";
 import { display } from "../core/bytes.ts";
 import { errnoOf, isOsError, OsError } from "../host/errno.ts";
 import { OpenFile } from "../host/open_file.ts";
-import { type DirEntry, type NodeSpec, RootedDir } from "../host/rooted_dir.ts";
+import { type DirEntry, type NodeSpec, type OpenRootOptions, RootedDir } from "../host/rooted_dir.ts";
 import {
   formatOverride,
   isOverrideXattr,
@@ -39,8 +39,8 @@ export function openOwnedTree(path: string, ownership: Ownership): RootedDir {
 /** A directory whose objects are what their attributes say. */
 export class OverrideDir extends RootedDir {
   /** See {@link RootedDir.open}. */
-  static override open(path: string): OverrideDir {
-    return new OverrideDir(RootedDir.openHandle(path), path);
+  static override open(path: string, options: OpenRootOptions = {}): OverrideDir {
+    return new OverrideDir(RootedDir.openHandle(path, options), path);
   }
 
   /** See {@link RootedDir.openDir}. */

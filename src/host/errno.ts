@@ -120,6 +120,7 @@ const REASONS: Readonly<Record<string, string>> = {
   ENOTCONN: "the program that serves this mount has ended",
   ENOTDIR: "a component is not a directory",
   ENOTEMPTY: "the directory is not empty",
+  ENXIO: "it is no regular file, or no device answers",
   EOPNOTSUPP: "the file system cannot do it",
   EPERM: "the operation is not permitted",
   EROFS: "the file system is read-only",

@@ -8,22 +8,25 @@
  * @module
  */
 import { Buffer } from "node:buffer";
-import { mkdirSync, readFileSync, readlinkSync, realpathSync, statSync, symlinkSync } from "node:fs";
+import { mkdirSync, readlinkSync, realpathSync, statSync, symlinkSync } from "node:fs";
 import { basename, dirname } from "node:path";
 import { fromText, toText } from "../core/bytes.ts";
 import { StrataError } from "../core/errors.ts";
 import type { FileStat } from "../core/file_stat.ts";
 import type { IdPair } from "../core/id_map.ts";
 import { parseLayerPath } from "../core/layer_path.ts";
-import { hasErrno } from "./errno.ts";
+import { JSON_BYTES_MAX } from "../core/limits.ts";
+import { errnoOf, hasErrno, OsError } from "./errno.ts";
 import * as libc from "./libc.ts";
 import {
   AT_FDCWD,
+  AT_REMOVEDIR,
   O_CREAT,
   O_DIRECTORY,
   O_EXCL,
   O_NOCTTY,
   O_NOFOLLOW,
+  O_NONBLOCK,
   O_PATH,
   O_RDONLY,
   O_RDWR,
@@ -33,6 +36,8 @@ import {
 import { OpenFile } from "./open_file.ts";
 import { removeTreeInTurns as removeInTurns } from "./remove_tree.ts";
 import { type RenameOptions, RootedDir } from "./rooted_dir.ts";
+
+const PAGE_BYTES = 4096;
 
 /** Makes a directory and those above it, when absent; `mode` is for the ones that are made, and passes the umask. */
 export function ensureDir(path: string, mode: number): void {
@@ -52,21 +57,41 @@ export function nearestDirectory(path: string): string {
   return dir;
 }
 
-/** A file's UTF-8 text; `undefined` when there is no such file. */
-export function readText(path: string): string | undefined {
-  return undefinedIfAbsent(() => readFileSync(path, "utf8"));
+/** How a regular file is opened. */
+export interface OpenRegularOptions {
+  /** What becomes of a final symlink. Default `refuse`: it is `ELOOP`, since it may lead to what is nobody's to show. */
+  readonly symlink?: "follow" | "refuse";
+}
+
+/** A regular file's UTF-8 text; `undefined` when there is no such file. As {@link readBytes} of 4 MiB at most. */
+export function readText(path: string, options: OpenRegularOptions = {}): string | undefined {
+  const bytes = readBytes(path, { ...options, max: JSON_BYTES_MAX });
+  return bytes && new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
 }
 
 /**
- * A file's bytes; `undefined` when there is no such file.
+ * A regular file's bytes; `undefined` when there is no such file. What is no regular file is refused: a fifo would let the
+ * reader wait for ever.
  * @throws {StrataError} `LIMIT_EXCEEDED` when it has more than `max` bytes
  */
-export function readBytes(path: string, options: { readonly max: number }): Uint8Array | undefined {
-  const size = undefinedIfAbsent(() => statSync(path).size) ?? 0;
-  if (size > options.max) refuseLarge(path, options.max);
-  const bytes = undefinedIfAbsent(() => readFileSync(path));
-  if (bytes !== undefined && bytes.byteLength > options.max) refuseLarge(path, options.max);
-  return bytes;
+export function readBytes(
+  path: string,
+  { max, ...options }: OpenRegularOptions & { readonly max: number },
+): Uint8Array | undefined {
+  return undefinedIfAbsent(() => {
+    using file = openRegular(path, options);
+    const { size } = file.stat();
+    if (size > max) refuseLarge(path, max);
+    // Files of /proc have no size; and a file may grow while it is read.
+    let bytes = new Uint8Array(size === 0 ? PAGE_BYTES : size + 1);
+    let length = 0;
+    for (let count = file.read(bytes); count > 0; count = file.read(bytes.subarray(length))) {
+      length += count;
+      if (length > max) refuseLarge(path, max);
+      if (length === bytes.length) bytes = grown(bytes);
+    }
+    return bytes.subarray(0, length);
+  });
 }
 
 /** The names in a directory, in UTF-16 order; none when there is no such directory. */
@@ -106,6 +131,14 @@ export function removeTreeAt(path: string): void {
     using parent = RootedDir.open(dirname(path));
     parent.removeTree(parseLayerPath(fromText(basename(path))));
   });
+}
+
+/**
+ * Removes a directory.
+ * @throws {OsError} `ENOTEMPTY` when something is in it
+ */
+export function removeEmptyDirectory(path: string): void {
+  libc.unlinkat(AT_FDCWD, fromText(path), AT_REMOVEDIR);
 }
 
 /** As {@link removeTreeAt}, without stopping the event loop, however much that is. */
@@ -149,6 +182,19 @@ export function createExclusive(path: string, content: Uint8Array | string): voi
 /** Opens a file for reading. */
 export function openForRead(path: string): OpenFile {
   return new OpenFile(libc.openat(AT_FDCWD, fromText(path), O_RDONLY | O_NOCTTY));
+}
+
+/**
+ * Opens a regular file for reading, and nothing else: neither waits for a fifo's writer nor acts on a device.
+ * @throws {OsError} `ELOOP` for a symlink, `EISDIR` for a directory, `ENXIO` for what is no file at all
+ */
+export function openRegular(path: string, { symlink = "refuse" }: OpenRegularOptions = {}): OpenFile {
+  const follow = symlink === "follow" ? 0 : O_NOFOLLOW;
+  const file = new OpenFile(libc.openat(AT_FDCWD, fromText(path), O_RDONLY | O_NOCTTY | O_NONBLOCK | follow));
+  const { type } = file.stat();
+  if (type === "file") return file;
+  file.close();
+  throw new OsError(errnoOf(type === "dir" ? "EISDIR" : "ENXIO"), "open", path);
 }
 
 /** How a file is opened for writing. */
@@ -213,6 +259,12 @@ function undefinedIfAbsent<T>(read: () => T): T | undefined {
     if (hasErrno(error, "ENOENT")) return undefined;
     throw error;
   }
+}
+
+function grown(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  const larger = new Uint8Array(Math.max(PAGE_BYTES, 2 * bytes.length));
+  larger.set(bytes);
+  return larger;
 }
 
 function refuseLarge(path: string, max: number): never {

@@ -52,6 +52,8 @@ export const RESOLVE_NO_XDEV = 0x01;
 export const RESOLVE_NO_MAGICLINKS = 0x02;
 /** `openat2`: follow no symlink at all. */
 export const RESOLVE_NO_SYMLINKS = 0x04;
+/** `openat2`: no step may leave the start, neither by `..` nor by a symlink. */
+export const RESOLVE_BENEATH = 0x08;
 /** `openat2`: the start is the root directory, for `..` and for absolute symlinks. */
 export const RESOLVE_IN_ROOT = 0x10;
 

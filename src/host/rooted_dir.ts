@@ -17,6 +17,7 @@
 import { type ByteString, compareBytes, display, fromText } from "../core/bytes.ts";
 import type { FileStat } from "../core/file_stat.ts";
 import { baseOf, type LayerPath, parentOf, ROOT } from "../core/layer_path.ts";
+import { openHandleWithin } from "./confined.ts";
 import { errnoOf, isOsError, OsError } from "./errno.ts";
 import { deviceNumber, type DirEntry, type FileTimes } from "./kernel_structs.ts";
 import * as libc from "./libc.ts";
@@ -61,6 +62,12 @@ export interface RenameOptions {
   readonly replace: "never" | "allow";
 }
 
+/** How a directory is opened. */
+export interface OpenRootOptions {
+  /** Absolute paths without symlinks: the directory lies in one of them, and no symlink may lead out. Absent: anywhere. */
+  readonly within?: readonly string[] | undefined;
+}
+
 const IN_ROOT = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
 /** How the root itself is named below its own handle. */
 const HERE: ByteString = fromText(".");
@@ -84,17 +91,19 @@ export class RootedDir implements Disposable {
   }
 
   /**
-   * Opens a directory of the host. The path is trusted: its symlinks are followed as usual.
+   * Opens a directory of the host. The path is trusted, unless options say otherwise: its symlinks are followed as usual.
    * @throws {OsError}
+   * @throws {StrataError} `CORRUPT` when the way leads out of where it must not
    * @throws {StrataError} `NOT_SUPPORTED` where system calls cannot be made
    */
-  static open(path: string): RootedDir {
-    return new RootedDir(RootedDir.openHandle(path), path);
+  static open(path: string, options: OpenRootOptions = {}): RootedDir {
+    return new RootedDir(RootedDir.openHandle(path, options), path);
   }
 
   /** A handle on a directory of the host, as {@link RootedDir.open} opens it. */
-  protected static openHandle(path: string): number {
-    return libc.openat(AT_FDCWD, fromText(path), O_RDONLY | O_DIRECTORY);
+  protected static openHandle(path: string, { within }: OpenRootOptions = {}): number {
+    const flags = O_RDONLY | O_DIRECTORY;
+    return within === undefined ? libc.openat(AT_FDCWD, fromText(path), flags) : openHandleWithin(path, within, flags);
   }
 
   /** The directory's handle; -1 once closed. */

@@ -8,12 +8,13 @@
  *
  * @module
  */
-import { type FileHandle, open, realpath, rename, rm, stat } from "node:fs/promises";
+import { type FileHandle, lstat, open, realpath, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { StrataError } from "../core/errors.ts";
 import { randomId } from "../core/ids.ts";
 import { CHUNK_BYTES } from "../core/limits.ts";
 import { fromOsError, hasErrno } from "./errno.ts";
+import { O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY } from "./linux.ts";
 
 /** A file that is being read. */
 export interface FileStream {
@@ -34,9 +35,28 @@ export interface WriteFileStreamOptions {
  * @throws {StrataError} `NOT_FOUND`, `INVALID_ARGUMENT` for a directory, `NOT_PERMITTED`
  */
 export async function openFileStream(path: string): Promise<FileStream> {
+  return await openStream(path, "r");
+}
+
+/**
+ * As {@link openFileStream}, of a regular file only: a symlink is not followed, and a fifo lets nobody wait.
+ * @throws {StrataError} as {@link openFileStream}; `CORRUPT` for what is no regular file
+ */
+export async function openRegularStream(path: string): Promise<FileStream> {
+  try {
+    // Opening a device can act on it, so it is looked at before; swapped meanwhile, it lets nobody wait.
+    const stat = await lstat(path);
+    if (!stat.isFile()) throw irregular(path);
+  } catch (error) {
+    if (!hasErrno(error, "ENOENT", "ENOTDIR")) throw fromOsError(error, `read "${path}"`);
+  }
+  return await openStream(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+}
+
+async function openStream(path: string, flags: "r" | number): Promise<FileStream> {
   const action = `read "${path}"`;
   try {
-    const file = await open(path, "r");
+    const file = await open(path, flags);
     const status = await file.stat();
     if (status.isDirectory()) {
       await file.close();
@@ -92,6 +112,11 @@ function streamOfFile(file: FileHandle, action: string): ReadableStream<Uint8Arr
     },
     cancel: () => file.close(),
   }, { highWaterMark: 0 });
+}
+
+function irregular(path: string): StrataError<"CORRUPT"> {
+  const message = `Cannot read "${path}": it is no regular file; remove it, and keep its content again`;
+  return new StrataError("CORRUPT", message, { path });
 }
 
 interface Target {

@@ -86,7 +86,7 @@ function dataRootOf(process: RunningProcess): string {
   const given = flagIn(process.args, DATA_ROOT_FLAG);
   if (given !== undefined) return given;
   const file = pathOfProcess(process.pid, flagIn(process.args, CONFIG_FILE_FLAG) ?? CONFIG_FILE);
-  const config = attempt(() => v.parse(configSchema, JSON.parse(readText(file) ?? "{}")));
+  const config = attempt(() => v.parse(configSchema, JSON.parse(readText(file, { symlink: "follow" }) ?? "{}")));
   return config?.["data-root"] ?? config?.graph ?? DATA_ROOT;
 }
 

@@ -26,7 +26,7 @@ import { ensureDir, listNames, pathExists, removeTreeAt } from "../host/files.ts
 import { bootId, isProcessAlive, type ProcessIdentity } from "../host/process.ts";
 import { countSchema } from "./blob_info.ts";
 import { added, type MountCount, NOTHING, without } from "./mount_count.ts";
-import { attempt, jsonText, readRecordJson } from "./record_file.ts";
+import { attempt, jsonText, keyed, readRecordJson } from "./record_file.ts";
 import { LOCK_TIMEOUT_MS, type WriteLockOptions } from "./write_lock.ts";
 
 /** What a count is compared with. */
@@ -67,7 +67,7 @@ const countFileSchema = v.object({
   schema: v.literal(1),
   count: countSchema,
   bootId: v.string(),
-  holders: v.exactOptional(v.record(v.string(), countSchema)),
+  holders: v.exactOptional(keyed(countSchema)),
 });
 
 /** The mount counts of one store. */

@@ -91,6 +91,25 @@ export function parsedText<T extends string>(parse: (text: string) => T): v.Gene
   );
 }
 
+/** A schema for an object with any keys: valibot's own leaves `constructor` and the like out, which are keys as any here. */
+export function keyed<T>(value: v.GenericSchema<unknown, T>): v.GenericSchema<unknown, Readonly<Record<string, T>>> {
+  return v.pipe(
+    v.custom<object>(
+      (input) => typeof input === "object" && input !== null && !Array.isArray(input),
+      "expected an object",
+    ),
+    v.rawTransform<object, Readonly<Record<string, T>>>(({ dataset, addIssue, NEVER }) => {
+      const entries: [string, T][] = [];
+      for (const [key, member] of Object.entries(dataset.value)) {
+        const result = v.safeParse(value, member);
+        if (result.success) entries.push([key, result.output]);
+        else addIssue({ message: `at ${JSON.stringify(key)}: ${result.issues[0].message}` });
+      }
+      return entries.length === Object.keys(dataset.value).length ? Object.fromEntries(entries) : NEVER;
+    }),
+  );
+}
+
 /** What a read gives; `undefined` when it fails. For what a damaged record still tells. */
 export function attempt<T>(read: () => T): T | undefined {
   try {

@@ -6,7 +6,7 @@
  */
 import { type Compression, detectCompression, HEAD_BYTES } from "../compression/detect.ts";
 import { gunzipChunks } from "../compression/gzip.ts";
-import { openForRead } from "../host/files.ts";
+import { openRegular } from "../host/files.ts";
 import { readChunks } from "../host/read_chunks.ts";
 import { decodeRecords, RecordDecoder } from "../tarsplit/codec.ts";
 import type { SplitRecord } from "../tarsplit/record.ts";
@@ -18,7 +18,7 @@ import { type ArchiveFacts, SplitSurvey } from "../tarsplit/survey.ts";
  */
 export async function* tarSplitBatches(path: string): AsyncGenerator<Iterable<SplitRecord>> {
   const decoder = new RecordDecoder({ path });
-  for await (const chunk of gunzipChunks(readChunks(openForRead(path)))) yield decoder.push(chunk);
+  for await (const chunk of gunzipChunks(readChunks(openRegular(path)))) yield decoder.push(chunk);
   decoder.end();
 }
 
@@ -29,12 +29,12 @@ export async function* tarSplitBatches(path: string): AsyncGenerator<Iterable<Sp
 export async function* anyTarSplitBatches(path: string): AsyncGenerator<Iterable<SplitRecord>> {
   if (compressionOf(path) === "gzip") return yield* tarSplitBatches(path);
   const decoder = new RecordDecoder({ path });
-  for (const chunk of readChunks(openForRead(path))) yield decoder.push(chunk);
+  for (const chunk of readChunks(openRegular(path))) yield decoder.push(chunk);
   decoder.end();
 }
 
 function compressionOf(path: string): Compression {
-  using file = openForRead(path);
+  using file = openRegular(path);
   const head = new Uint8Array(HEAD_BYTES);
   return detectCompression(head.subarray(0, file.readAt(head, 0)));
 }
@@ -55,6 +55,6 @@ export async function surveyTarSplit(path: string): Promise<ArchiveFacts> {
  */
 export async function readTarSplit(path: string): Promise<Iterable<SplitRecord>> {
   const chunks: Uint8Array[] = [];
-  for await (const chunk of gunzipChunks(readChunks(openForRead(path)))) chunks.push(chunk.slice());
+  for await (const chunk of gunzipChunks(readChunks(openRegular(path)))) chunks.push(chunk.slice());
   return decodeRecords(chunks, { path });
 }

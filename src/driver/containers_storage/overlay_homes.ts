@@ -15,12 +15,12 @@ import { StrataError } from "../../core/errors.ts";
 import type { CacheId } from "../../core/ids.ts";
 import { ROOT } from "../../core/layer_path.ts";
 import { directoryExists, listNames, pathExists, readSymlink, readText, statPath } from "../../host/files.ts";
-import { RootedDir } from "../../host/rooted_dir.ts";
+import { type OpenRootOptions, RootedDir } from "../../host/rooted_dir.ts";
 import { OverrideDir } from "../../changeset/override_dir.ts";
 import { OVERRIDE_XATTR } from "../../changeset/override_stat.ts";
 import type { LayerLocation } from "../interfaces/layer_sealer.ts";
 import type { OutsideTrait } from "../interfaces/outside_layers.ts";
-import { requireLayer } from "../parts/requests.ts";
+import { attempt, requireLayer } from "../parts/requests.ts";
 import { findLinkName, lowerOf, readLowers } from "../overlay/layout.ts";
 import { ProgramDir } from "../overlay/program_dir.ts";
 import { currentMarks, type MarkSpace } from "../overlay/whiteouts.ts";
@@ -33,14 +33,16 @@ const COMPOSEFS = "composefs-data";
 /** One home and those that follow it. */
 export class OverlayHomes {
   readonly #homes: readonly string[];
+  readonly #options: OpenRootOptions;
   /** Those whose layers a mount program wrote. */
   readonly #ofPrograms: ReadonlySet<string>;
   #links: ReadonlyMap<string, LayerLocation> | undefined;
 
   /** The root's own home comes first. */
-  constructor(homes: readonly [string, ...string[]]) {
+  constructor(homes: readonly [string, ...string[]], options: OpenRootOptions = {}) {
     this.#homes = homes;
-    this.#ofPrograms = new Set(homes.filter((home) => readText(`${home}/.has-mount-program`)?.trim() === "true"));
+    this.#options = options;
+    this.#ofPrograms = new Set(homes.filter(isOfProgram));
   }
 
   /** In which attributes layers have their marks: those of a user who is not root cannot be `trusted`. */
@@ -76,14 +78,14 @@ export class OverlayHomes {
   /** One of them, as if the kernel had written it. */
   openTree(tree: string): RootedDir {
     const form = this.formOf(tree);
-    const overrides = form.includes("override");
-    if (form.includes("program")) return ProgramDir.open(tree, overrides ? "honoured" : "ignored");
-    return overrides ? OverrideDir.open(tree) : RootedDir.open(tree);
+    const overrides = form.includes("override") ? "honoured" : "ignored";
+    if (form.includes("program")) return ProgramDir.open(tree, { ...this.#options, overrides });
+    return overrides === "honoured" ? OverrideDir.open(tree, this.#options) : RootedDir.open(tree, this.#options);
   }
 
   /** In which form one of them is kept. */
   formOf(tree: string): readonly OutsideTrait[] {
-    using dir = RootedDir.open(tree);
+    using dir = RootedDir.open(tree, this.#options);
     const isOverridden = dir.xattrs(ROOT).has(OVERRIDE_XATTR);
     const isPrograms = this.#ofPrograms.has(dirname(dirname(tree)));
     return [...(isPrograms ? ["program" as const] : []), ...(isOverridden ? ["override" as const] : [])];
@@ -109,6 +111,10 @@ export class OverlayHomes {
     }
     return links;
   }
+}
+
+function isOfProgram(home: string): boolean {
+  return attempt(`read layers in "${home}"`, () => readText(`${home}/.has-mount-program`)?.trim() === "true");
 }
 
 function lost(dir: string, lower: string): never {

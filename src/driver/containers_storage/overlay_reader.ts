@@ -43,7 +43,7 @@ export class OverlayReader extends ReadOnlyDriver {
 
   constructor(spec: DriverSpec, outside?: () => OutsideHome) {
     super(spec, outside);
-    this.#homes = new OverlayHomes([spec.home, ...spec.outside?.furtherHomes ?? []]);
+    this.#homes = new OverlayHomes([spec.home, ...spec.outside?.furtherHomes ?? []], { within: spec.within });
     const dialect = overlayDialect(this.#homes.marks);
     // That tool leaves the marks of either kind out of its diffs, whoever made them.
     this.#dialect = { ...dialect, isPrivateXattr: (name) => dialect.isPrivateXattr(name) || USER_MARK.test(name) };
@@ -137,7 +137,9 @@ export class OverlayReader extends ReadOnlyDriver {
     if (this.#homes.marks !== currentMarks()) {
       throw notUsable(id, "a user without privileges wrote it, whose opaque directories this process cannot mount");
     }
-    return { dir, idMappings: this.idMappingsOf(id), form: this.#homes.formOf(dir) };
+    // Opening it to see its form sees as well that no symlink leads out.
+    const form = attempt(`use layer ${id}`, () => this.#homes.formOf(dir));
+    return { dir, idMappings: this.idMappingsOf(id), form };
   }
 
   #stackOf(id: CacheId): readonly [LayerLocation, ...LayerLocation[]] {

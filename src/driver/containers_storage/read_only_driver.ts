@@ -70,7 +70,9 @@ export abstract class ReadOnlyDriver implements Driver {
 
   /** As the records of that tool have it. */
   idMappingsOf(id: CacheId): IdMappings {
-    return this.spec.outside?.idMappings[id] ?? IDENTITY;
+    const { idMappings = {} } = this.spec.outside ?? {};
+    // A layer may be called "constructor".
+    return Object.hasOwn(idMappings, id) ? idMappings[id] ?? IDENTITY : IDENTITY;
   }
 
   status(): readonly StatusRow[] {

@@ -7,6 +7,7 @@
 import type { Timespec } from "../../core/file_stat.ts";
 import type { CacheId } from "../../core/ids.ts";
 import type { LayerPath } from "../../core/layer_path.ts";
+import { requireWithin } from "../../host/confined.ts";
 import { directoryExists } from "../../host/files.ts";
 import { RootedDir } from "../../host/rooted_dir.ts";
 import type { OpenFile } from "../../host/open_file.ts";
@@ -86,7 +87,10 @@ export class VfsReader extends ReadOnlyDriver {
   }
 
   protected asOutside(id: CacheId): OutsideTree {
-    return { dir: requireLayer(this.locate(id)).dir, idMappings: this.idMappingsOf(id) };
+    const { dir } = requireLayer(this.locate(id));
+    const { within } = this.spec;
+    if (within !== undefined) attempt(`use layer ${id}`, () => requireWithin(dir, within));
+    return { dir, idMappings: this.idMappingsOf(id) };
   }
 
   #open(location: LayerLocation): LayerDir {
@@ -95,7 +99,7 @@ export class VfsReader extends ReadOnlyDriver {
 
   #tree(location: LayerLocation): RootedDir {
     const { dir } = requireLayer(location);
-    return attempt(`read layer ${location.cacheId}`, () => RootedDir.open(dir));
+    return attempt(`read layer ${location.cacheId}`, () => RootedDir.open(dir, { within: this.spec.within }));
   }
 }
 

@@ -22,6 +22,11 @@ export interface DriverSpec {
   readonly idMappings?: IdMappings;
   /** What a home of another tool's driver is that is only read. Absent: the home is this package's or Docker's. */
   readonly outside?: OutsideHome;
+  /**
+   * The home is another store's, which is only read: nothing is made in it, and no layer is read out of other directories
+   * than these, wherever a symlink leads. Absolute paths without symlinks. Absent: the home is the store's own.
+   */
+  readonly within?: readonly string[];
   /** URL of the module that a thread registers it from; absent for the drivers of this package. */
   readonly module?: string;
 }

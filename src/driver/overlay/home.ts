@@ -32,6 +32,8 @@ const LINKS_MODE = 0o700;
 export class OverlayHome {
   /** Absolute, and without symlinks, since the kernel's table of mounts names mounts so. */
   readonly path: string;
+  /** See {@link DriverSpec.within}. */
+  readonly within: readonly string[] | undefined;
   readonly options: OverlayOptions;
   readonly ids: LayerIds;
   readonly names: LayerNames;
@@ -40,13 +42,16 @@ export class OverlayHome {
   readonly #dialect: WhiteoutDialect = overlayDialect(this.marks);
 
   /**
-   * Makes the home when there is none. Nothing is tried but quotas, when there is an option for them.
+   * Makes the home when there is none, unless it is another store's. Nothing is tried but quotas, when there is an option for them.
    * @throws {StrataError} `INVALID_ARGUMENT` for options it does not have, `NOT_SUPPORTED` for limits that nothing keeps
    */
   constructor(spec: DriverSpec) {
     this.options = parseOverlayOptions(spec.options);
     const opening = `open the driver's home "${spec.home}"`;
+    const { within } = spec;
+    this.within = within;
     this.path = attempt(opening, () => {
+      if (within !== undefined) return spec.home;
       ensureDir(spec.home, HOME_MODE);
       ensureDir(`${spec.home}/${LINKS}`, LINKS_MODE);
       return realPath(spec.home);
@@ -54,11 +59,11 @@ export class OverlayHome {
     this.ids = new LayerIds(spec, {
       noteOf: ({ dir }) => `${dir}/${ID_NOTE}`,
       treeOf: ({ dir }) => diffOf(dir),
-      open: ({ dir }) => openDiff(dir),
+      open: ({ dir }) => openDiff(dir, { within }),
       openToChange: ({ dir }) => openDiffToChange(dir),
       isMark: (stat) => this.#dialect.isWhiteout(stat),
     });
-    attempt(opening, () => this.ids.admitAll(this.path));
+    if (within === undefined) attempt(opening, () => this.ids.admitAll(this.path));
     this.names = new LayerNames(this.path);
     this.quota = new LayerQuota({ home: this.path, layers: this.path });
     this.quota.require(this.options.limits ?? UNLIMITED);
@@ -83,7 +88,7 @@ export class OverlayHome {
 
   /** A layer's own files, in the kernel's form. */
   openTree(location: LayerLocation): RootedDir {
-    return attempt(`read layer ${location.cacheId}`, () => openDiff(location.dir));
+    return attempt(`read layer ${location.cacheId}`, () => openDiff(location.dir, { within: this.within }));
   }
 
   /** What layers upon each other, topmost first, show together. */

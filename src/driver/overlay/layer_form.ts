@@ -12,7 +12,7 @@ import { StrataError } from "../../core/errors.ts";
 import { joinPath, type LayerPath, ROOT } from "../../core/layer_path.ts";
 import { writeFileAtomic } from "../../host/durable.ts";
 import { pathExists, readText, removeTreeAt } from "../../host/files.ts";
-import { RootedDir } from "../../host/rooted_dir.ts";
+import { type OpenRootOptions, RootedDir } from "../../host/rooted_dir.ts";
 import { OverrideDir } from "../../changeset/override_dir.ts";
 import { WHITEOUT_PREFIX } from "../../changeset/whiteout.ts";
 import { diffOf, isOutside } from "./outside/outside_diff.ts";
@@ -50,11 +50,12 @@ export function copyForm(from: string, to: string): void {
 }
 
 /** A layer's own files, in whatever form they are kept, as the kernel's overlayfs would have written them. */
-export function openDiff(dir: string): RootedDir {
+export function openDiff(dir: string, options: OpenRootOptions = {}): RootedDir {
   const form = formOf(dir);
   const diff = diffOf(dir);
-  if (form.includes("program")) return ProgramDir.open(diff, form.includes("override") ? "honoured" : "ignored");
-  return form.includes("override") ? OverrideDir.open(diff) : RootedDir.open(diff);
+  const overrides = form.includes("override") ? "honoured" : "ignored";
+  if (form.includes("program")) return ProgramDir.open(diff, { ...options, overrides });
+  return overrides === "honoured" ? OverrideDir.open(diff, options) : RootedDir.open(diff, options);
 }
 
 /** A layer's own files to change their owners, which are attributes' where these tell them, and else the files' own. */

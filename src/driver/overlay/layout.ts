@@ -16,10 +16,11 @@
  *
  * @module
  */
-import { hasCode, StrataError } from "../../core/errors.ts";
+import { hasCode, isStrataError, StrataError } from "../../core/errors.ts";
 import { type CacheId, parseCacheId } from "../../core/ids.ts";
 import { fromText, toText } from "../../core/bytes.ts";
 import { parseLayerPath } from "../../core/layer_path.ts";
+import { fromOsError, isOsError } from "../../host/errno.ts";
 import { listNames, readText } from "../../host/files.ts";
 import { RootedDir } from "../../host/rooted_dir.ts";
 
@@ -58,14 +59,14 @@ export function randomLinkName(): LinkName {
  */
 export function readLinkName(dir: string): LinkName {
   const path = `${dir}/link`;
-  const text = readText(path);
+  const text = textOf(path);
   if (text === undefined) throw corrupt(path, "the file is missing");
   return parseLinkName(text, path);
 }
 
 /** The short name that a layer's directory states, if it does. For removal, which must not stop at damage. */
 export function findLinkName(dir: string): LinkName | undefined {
-  const text = readText(`${dir}/link`);
+  const text = attempt(() => textOf(`${dir}/link`));
   return text !== undefined && isLinkName(text) ? text : undefined;
 }
 
@@ -76,7 +77,7 @@ export function findLinkName(dir: string): LinkName | undefined {
  */
 export function readLowers(dir: string): readonly string[] {
   const path = `${dir}/lower`;
-  const text = readText(path);
+  const text = textOf(path);
   if (text === undefined || text === "") return [];
   return text.split(":").map((item) => {
     if (!item.startsWith(`${LINKS}/`)) throw corrupt(path, `"${item.slice(0, 100)}" is no short name`);
@@ -125,8 +126,27 @@ export function listLinkNames(home: string): LinkName[] {
 
 /** The short names by which a layer's directory knows the layers below it, topmost first; what is no name is left out. */
 export function readLinksBelow(dir: string): LinkName[] {
-  const text = readText(`${dir}/lower`) ?? "";
+  const text = attempt(() => textOf(`${dir}/lower`)) ?? "";
   return text.split(":").map((lower) => lower.slice(LINKS.length + 1)).filter(isLinkName);
+}
+
+/** A small file of the layout's; `undefined` when there is none. */
+function textOf(path: string): string | undefined {
+  try {
+    return readText(path);
+  } catch (error) {
+    if (isOsError(error, "ELOOP", "EISDIR", "ENXIO")) throw corrupt(path, "it is no regular file", error);
+    throw fromOsError(error, `read "${path}"`);
+  }
+}
+
+function attempt<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (isStrataError(error)) return undefined;
+    throw error;
+  }
 }
 
 /** A file of the layout is not what it must be. */

@@ -14,7 +14,7 @@ import { fromText } from "../../core/bytes.ts";
 import type { FileStat } from "../../core/file_stat.ts";
 import { baseOf, joinPath, type LayerPath, parentOf, ROOT } from "../../core/layer_path.ts";
 import { RootedDir } from "../../host/rooted_dir.ts";
-import type { DirEntry } from "../../host/rooted_dir.ts";
+import type { DirEntry, OpenRootOptions } from "../../host/rooted_dir.ts";
 import { OverrideDir } from "../../changeset/override_dir.ts";
 import type { OverrideStat } from "../../changeset/override_stat.ts";
 import { OPAQUE_MARKER, WHITEOUT_PREFIX } from "../../changeset/whiteout.ts";
@@ -30,14 +30,20 @@ const MARKER = fromText(OPAQUE_MARKER);
 const YES = new TextEncoder().encode("y");
 const WHITEOUT = { type: "char", mode: 0, rdevMajor: 0, rdevMinor: 0 } as const;
 
+/** How such a directory is opened. */
+export interface OpenProgramDirOptions extends OpenRootOptions {
+  /** Default `honoured`. */
+  readonly overrides?: "honoured" | "ignored";
+}
+
 /** A directory that a mount program wrote. Its marks are shown as the kernel's, so it is for reading only. */
 export class ProgramDir extends OverrideDir {
   /** Whether attributes tell what objects are. Who may write in the mount could set them otherwise, too. */
   #overrides: "honoured" | "ignored" = "honoured";
 
   /** See {@link RootedDir.open}. */
-  static override open(path: string, overrides: "honoured" | "ignored" = "honoured"): ProgramDir {
-    const dir = new ProgramDir(RootedDir.openHandle(path), path);
+  static override open(path: string, { overrides = "honoured", within }: OpenProgramDirOptions = {}): ProgramDir {
+    const dir = new ProgramDir(RootedDir.openHandle(path, { within }), path);
     dir.#overrides = overrides;
     return dir;
   }

@@ -12,22 +12,32 @@ import type { LayerLocation } from "../interfaces/layer_sealer.ts";
 /**
  * Makes sure that a directory can be stood for: it is there, and neither in the driver's home nor around it. What lies in
  * the home would be removed as a layer of its own; and a layer that holds the home would hold itself.
+ * @returns its path without symlinks
  * @throws {StrataError} `INVALID_ARGUMENT`
  */
-export function requireOutside(dir: string, { home }: { readonly home: string }): void {
+export function requireOutside(dir: string, { home }: { readonly home: string }): string {
   const reason = whyNotOutside(dir, home);
-  if (reason === undefined) return;
+  if (reason === undefined) return realPath(dir);
   throw new StrataError("INVALID_ARGUMENT", `Cannot use the layer "${dir}" of another store: ${reason}`, {
     argument: "outside",
   });
 }
 
 /**
- * Makes sure that the directory that a layer stands for can be looked into.
+ * Makes sure that the directory that a layer stands for can be looked into, and is the one that was noted.
  * @throws {StrataError} `CORRUPT`
  */
 export function requirePresent(outside: string): void {
-  if (directoryExists(outside)) return;
+  if (directoryExists(outside)) {
+    // It was noted without symlinks: one that is there now was put there since, and can lead anywhere.
+    if (realPath(outside) === outside) return;
+    throw new StrataError(
+      "CORRUPT",
+      `Cannot read "${outside}": a layer stands for this directory of another store, and a symlink on the way there leads ` +
+        "elsewhere now; repair that store, or remove the layer",
+      { path: outside },
+    );
+  }
   throw new StrataError(
     "CORRUPT",
     `Cannot read "${outside}": a layer stands for this directory of another store, and it is not there; mount or restore ` +

@@ -8,6 +8,7 @@ import type { CacheId } from "../../core/ids.ts";
 import type { Ownership } from "../../changeset/change.ts";
 import { ensureDir, realPath } from "../../host/files.ts";
 import type { ProjectLimits } from "../../host/quota/quota_structs.ts";
+import { RootedDir } from "../../host/rooted_dir.ts";
 import type { DriverSpec } from "../interfaces/driver_spec.ts";
 import type { LayerLocation } from "../interfaces/layer_sealer.ts";
 import { LayerIds } from "../parts/layer_ids.ts";
@@ -26,6 +27,8 @@ export const NOTES: readonly string[] = ["baselines", "id-maps"];
 export class VfsHome {
   /** Absolute, without symlinks. */
   readonly path: string;
+  /** See {@link DriverSpec.within}. */
+  readonly within: readonly string[] | undefined;
   readonly ids: LayerIds;
   readonly quota: LayerQuota;
   /** What a writable layer may use that asks for nothing else. */
@@ -33,21 +36,25 @@ export class VfsHome {
   readonly ownership: Ownership;
 
   /**
-   * Makes the home when there is none.
+   * Makes the home when there is none, unless it is another store's.
    * @throws {StrataError} `INVALID_ARGUMENT` for options it does not have, `NOT_SUPPORTED` for limits that nothing keeps
    */
   constructor(spec: DriverSpec) {
     const { chownErrors, limits = UNLIMITED } = parseVfsOptions(spec.options);
     const opening = `open the driver's home "${spec.home}"`;
+    const { within } = spec;
+    this.within = within;
     this.path = attempt(opening, () => {
+      if (within !== undefined) return spec.home;
       ensureDir(spec.home, MODE);
       return realPath(spec.home);
     });
     this.ids = new LayerIds(spec, {
       noteOf: ({ cacheId }) => `${this.path}/id-maps/${cacheId}`,
       treeOf: ({ dir }) => treeAt(dir),
+      open: ({ dir }) => RootedDir.open(treeAt(dir), { within }),
     });
-    attempt(opening, () => this.ids.admitAll(this.path));
+    if (within === undefined) attempt(opening, () => this.ids.admitAll(this.path));
     this.quota = new LayerQuota({ home: this.path, layers: `${this.path}/dir` });
     this.limits = limits;
     this.quota.require(limits);

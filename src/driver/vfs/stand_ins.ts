@@ -10,6 +10,7 @@
 import { StrataError } from "../../core/errors.ts";
 import { IDENTITY, type IdMappings } from "../../core/id_map.ts";
 import type { CacheId } from "../../core/ids.ts";
+import { requireWithin } from "../../host/confined.ts";
 import { directoryExists, makeSymlink, pathExists, readSymlink, statPath } from "../../host/files.ts";
 import type { LayerFault } from "../interfaces/layer_upkeep.ts";
 import type { OutsideLayers, OutsideTree } from "../interfaces/outside_layers.ts";
@@ -55,13 +56,13 @@ export class StandIns implements OutsideLayers {
     const location = this.#home.locate(id);
     requireAbsent(location);
     if (parent !== undefined) requireLayer(this.#home.locate(parent));
-    requireOutside(outside.dir, { home: path });
+    const tree = requireOutside(outside.dir, { home: path });
     refuseForm(outside);
     attempt(`create layer ${id}`, () => {
       this.#home.prepare();
       try {
         ids.note(location, { mappings: outside.idMappings ?? IDENTITY, lowers: "mapped" });
-        makeSymlink(location.dir, outside.dir);
+        makeSymlink(location.dir, tree);
       } catch (error) {
         if (!pathExists(location.dir)) ids.forget(location);
         throw error;
@@ -75,8 +76,11 @@ export class StandIns implements OutsideLayers {
 
   asOutside(id: CacheId): OutsideTree {
     const location = requireLayer(this.#home.locate(id));
-    const idMappings: IdMappings = this.#home.ids.mappingsOf(location);
-    return { dir: treeAt(location.dir), idMappings };
+    const { ids, within } = this.#home;
+    const dir = treeAt(location.dir);
+    if (within !== undefined) attempt(`use layer ${id}`, () => requireWithin(dir, within));
+    const idMappings: IdMappings = ids.mappingsOf(location);
+    return { dir, idMappings };
   }
 
   /**

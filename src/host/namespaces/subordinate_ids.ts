@@ -48,8 +48,8 @@ export function currentUser(): UserIdentity {
 
 /** The user's subordinate ids; `undefined` when there are none of one kind, since a namespace needs both. */
 export function subordinateIds(user: UserIdentity): SubordinateIds | undefined {
-  const uids = parseSubordinateIds(readText("/etc/subuid") ?? "", { ...user, own: user.uid });
-  const gids = parseSubordinateIds(readText("/etc/subgid") ?? "", { ...user, own: user.gid });
+  const uids = parseSubordinateIds(readText("/etc/subuid", { symlink: "follow" }) ?? "", { ...user, own: user.uid });
+  const gids = parseSubordinateIds(readText("/etc/subgid", { symlink: "follow" }) ?? "", { ...user, own: user.gid });
   return uids.length > 0 && gids.length > 0 ? { uids, gids } : undefined;
 }
 

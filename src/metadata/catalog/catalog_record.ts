@@ -13,7 +13,7 @@ import { type BlobInfo, blobInfoSchema, countSchema, timeSchema } from "../blob_
 import { nameProblem } from "./catalog_name.ts";
 import { type MountName, parseMountName } from "../mounts.ts";
 import { isPlainRecord } from "./plain_record.ts";
-import { attempt, corruptFile, jsonText, parsedText, type ReadContext, readRecordJson } from "../record_file.ts";
+import { attempt, corruptFile, jsonText, keyed, parsedText, type ReadContext, readRecordJson } from "../record_file.ts";
 
 /** What JSON can hold. */
 export type JsonValue = null | boolean | number | string | readonly JsonValue[] | { readonly [key: string]: JsonValue };
@@ -85,17 +85,8 @@ export interface CatalogRecord {
   readonly bigData?: readonly BigDataItem[];
 }
 
-/** Anything that JSON can hold. */
-export const jsonValue: v.GenericSchema<unknown, JsonValue> = v.lazy(() =>
-  v.union([
-    v.null(),
-    v.boolean(),
-    v.number(),
-    v.string(),
-    v.array(jsonValue),
-    v.record(v.string(), jsonValue),
-  ])
-);
+/** Anything that JSON can hold, of a document that `JSON.parse` gave: there is nothing else in it. */
+export const jsonValue: v.GenericSchema<unknown, JsonValue> = v.custom<JsonValue>((input) => input !== undefined);
 
 const idMapSchema = v.array(v.object({ containerId: countSchema, hostId: countSchema, size: countSchema }));
 const recordSchema = v.object({
@@ -114,7 +105,7 @@ const recordSchema = v.object({
   parent: v.exactOptional(parsedText(parseRecordId)),
   created: timeSchema,
   metadata: v.string(),
-  flags: v.record(v.string(), jsonValue),
+  flags: keyed(jsonValue),
   mountLabel: v.exactOptional(v.string()),
   uidMap: v.exactOptional(idMapSchema),
   gidMap: v.exactOptional(idMapSchema),

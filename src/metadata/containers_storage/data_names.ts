@@ -10,6 +10,8 @@
  */
 import { Buffer } from "node:buffer";
 
+/** Of a file, on all file systems. */
+const NAME_BYTES_MAX = 255;
 const PLAIN = /^[.0-9a-z]$/;
 
 /** The name of an item's file, one component of a path; `undefined` for keys that cannot have one, as that tool finds, too. */
@@ -18,5 +20,6 @@ export function dataFileName(key: string): string | undefined {
   const odd = characters.findIndex((character) => !PLAIN.test(character));
   const isEncoded = odd >= 0 && odd < characters.length - 1;
   const name = (isEncoded ? `=${Buffer.from(key, "utf8").toString("base64")}` : key).replace(/\/+$/, "");
-  return name === "" || name === "." || name === ".." || /[/\0]/.test(name) ? undefined : name;
+  if (name === "" || name === "." || name === ".." || /[/\0]/.test(name)) return undefined;
+  return Buffer.byteLength(name) > NAME_BYTES_MAX ? undefined : name;
 }

@@ -18,7 +18,7 @@ import { readBytes, statPath } from "../../host/files.ts";
 import { countSchema } from "../blob_info.ts";
 import { type JsonValue, jsonValue } from "../catalog/catalog_record.ts";
 import type { Finding } from "../finding.ts";
-import { parsedText } from "../record_file.ts";
+import { keyed, parsedText } from "../record_file.ts";
 
 /** What is recorded of a layer. */
 export interface ContainersLayer extends OutsideId {
@@ -52,6 +52,8 @@ export interface LayersFile {
   readonly findings: readonly Finding[];
 }
 
+/** Characters of a refused id that are shown. */
+const ID_SHOWN_MAX = 140;
 const NEVER_CREATED = "0001-01-01T00:00:00Z";
 const EMPTY: LayersFile = { layers: [], findings: [] };
 
@@ -75,7 +77,7 @@ const recordSchema = v.object({
   compression: v.nullish(v.pipe(v.number(), v.safeInteger()), 0),
   uidset: v.nullish(v.array(countSchema)),
   gidset: v.nullish(v.array(countSchema)),
-  flags: v.nullish(v.record(v.string(), jsonValue), {}),
+  flags: v.nullish(keyed(jsonValue), {}),
   uidmap: v.nullish(idMapSchema, []),
   gidmap: v.nullish(idMapSchema, []),
   "big-data-names": v.nullish(v.array(v.string()), []),
@@ -178,9 +180,9 @@ function damagedRecord(
   { position, item, cause }: { readonly position: number; readonly item: unknown; readonly cause: unknown },
 ): Finding {
   const id = typeof item === "object" && item !== null && "id" in item && typeof item.id === "string" ? item.id : "";
-  const subject = id === "" ? `layer ${position + 1}` : id;
-  const reason = cause instanceof SyntaxError ? `unusable id "${id}"` : reasonOf(cause);
-  const error = corrupt(path, `has a record that is refused, "${subject.slice(0, 140)}": ${reason}`, cause);
+  const subject = id === "" ? `layer ${position + 1}` : id.slice(0, ID_SHOWN_MAX);
+  const reason = cause instanceof SyntaxError ? `unusable id "${id.slice(0, ID_SHOWN_MAX)}"` : reasonOf(cause);
+  const error = corrupt(path, `has a record that is refused, "${subject}": ${reason}`, cause);
   return { severity: "broken", kind: "record", subject, path, error };
 }
 

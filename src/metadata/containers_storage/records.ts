@@ -4,16 +4,15 @@
  *
  * @module
  */
-import { Buffer } from "node:buffer";
 import type { ChainId } from "../../core/digest.ts";
-import { digestOf } from "../../core/digest.ts";
+import { DigestWriter } from "../../core/digest.ts";
 import { isIdentity } from "../../core/id_map.ts";
 import { parseRecordId } from "../../core/ids.ts";
 import { fromText } from "../../core/bytes.ts";
 import { parseLayerPath } from "../../core/layer_path.ts";
 import { directoryExists } from "../../host/files.ts";
 import type { OpenFile } from "../../host/open_file.ts";
-import { readChunks } from "../../host/read_chunks.ts";
+import { lendChunks } from "../../host/read_chunks.ts";
 import { RootedDir } from "../../host/rooted_dir.ts";
 import type { BlobInfo, CompressionName } from "../blob_info.ts";
 import type { BigDataItem, CatalogRecord } from "../catalog/catalog_record.ts";
@@ -101,7 +100,7 @@ export function openDataItem({ layout, cacheId, bigDataNames }: IndexedLayer, ke
   const name = bigDataNames.includes(key) ? dataFileName(key) : undefined;
   const path = layout.dataDir(cacheId);
   if (name === undefined || !directoryExists(path)) return undefined;
-  using dir = RootedDir.open(path);
+  using dir = RootedDir.open(path, { within: [layout.root] });
   const item = parseLayerPath(fromText(name));
   return dir.stat(item)?.type === "file" ? dir.openRead(item) : undefined;
 }
@@ -142,6 +141,7 @@ function withBigData(record: CatalogRecord, layer: IndexedLayer): CatalogRecord 
 function itemOf(layer: IndexedLayer, key: string): BigDataItem[] {
   const file = openDataItem(layer, key);
   if (file === undefined) return [];
-  const bytes = Buffer.concat([...readChunks(file)]);
-  return [{ key, digest: digestOf(bytes), size: bytes.byteLength }];
+  const hash = new DigestWriter();
+  for (const chunk of lendChunks(file)) hash.update(chunk);
+  return [{ key, digest: hash.finish(), size: hash.sizeBytes }];
 }

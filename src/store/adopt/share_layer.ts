@@ -11,7 +11,7 @@
  */
 import type { LayerDescriptor } from "../../core/descriptor.ts";
 import type { ChainId } from "../../core/digest.ts";
-import { openFileStream } from "../../host/streams.ts";
+import { openRegularStream } from "../../host/streams.ts";
 import type { StoreContext } from "../context.ts";
 import type { Differ, DifferOutput } from "../differ/differ.ts";
 import { registerStagedDiff } from "../differ/register_staged_diff.ts";
@@ -81,7 +81,7 @@ class SharingDiffer implements Differ {
     const { outcome, bytes } = await this.#context.pool.run("shareContents", request, run);
     if (outcome === "refused") throw new Refused("Cannot share blocks between these places");
     this.bytes = bytes;
-    const { stream: tarSplit } = await openFileStream(tarSplitPath);
+    const { stream: tarSplit } = await openRegularStream(tarSplitPath);
     return { diffId, tarSplit };
   }
 }

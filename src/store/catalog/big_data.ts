@@ -9,7 +9,7 @@
 import { hasCode, StrataError } from "../../core/errors.ts";
 import type { RecordId } from "../../core/ids.ts";
 import { syncFile } from "../../host/durable.ts";
-import { openFileStream, writeFileStream } from "../../host/streams.ts";
+import { openRegularStream, writeFileStream } from "../../host/streams.ts";
 import { checkBigDataKey } from "../../metadata/catalog/big_data_files.ts";
 import type { BigDataItem, CatalogRecord } from "../../metadata/catalog/catalog_record.ts";
 import { digestTap, verifyingTap } from "../../stream/digest_tap.ts";
@@ -74,7 +74,7 @@ export function verified(path: string, { key, digest, size }: BigDataItem): Read
 
 async function* verifiedChunks(path: string, { key, digest, size }: BigDataItem): AsyncGenerator<Uint8Array> {
   try {
-    const { stream } = await openFileStream(path);
+    const { stream } = await openRegularStream(path);
     yield* chunksOf(stream.pipeThrough(verifyingTap({ expected: digest, sizeBytes: size, what: "data item" })));
   } catch (cause) {
     if (!hasCode(cause, "DIGEST_MISMATCH") && !hasCode(cause, "NOT_FOUND")) throw cause;

@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { dirname } from "node:path";
 import { StrataError } from "../../core/errors.ts";
 import type { IdMappings } from "../../core/id_map.ts";
 import type { RecordId } from "../../core/ids.ts";
@@ -97,7 +98,8 @@ function readerOf(layers: ContainersLayers, furtherHomes: readonly string[]): Dr
     if (last?.index !== index) last = { index, outside: { furtherHomes, idMappings: idMappingsIn(index) } };
     return last.outside;
   };
-  const spec: DriverSpec = { name, home, options: {} };
+  const within = [layers.layout.root, ...furtherHomes.map((further) => dirname(further))];
+  const spec: DriverSpec = { name, home, options: {}, within };
   return name === "overlay"
     ? new OverlayReader({ ...spec, outside: outside() }, outside)
     : new VfsReader({ ...spec, outside: outside() }, outside);

@@ -41,7 +41,9 @@ export async function openRoots({ paths, ownRoot, driver, pool }: OpenRootsReque
       const others = siblings.filter((other) => other !== path);
       roots.push(openContainersRoot(path, { pool, driver: driverIn(path, driver), siblings: others }));
     } else if (isStrataRoot(path)) {
-      roots.push(await openStrataRoot(path, { pool, preferred: driver }));
+      roots.push(
+        await openStrataRoot(path, { pool, preferred: driver, siblings: real.filter((other) => other !== path) }),
+      );
     } else {
       throw unusable(path, 'it holds neither "image" nor "<driver>-layers", by which stores are known');
     }

@@ -12,7 +12,7 @@ import { type CacheId, randomCacheId } from "../../core/ids.ts";
 import { outsideLayersOf } from "../../driver/driver.ts";
 import { copyContent } from "../../host/copy_tree.ts";
 import { fromOsError } from "../../host/errno.ts";
-import { ensureDir, openForRead, openForWrite } from "../../host/files.ts";
+import { ensureDir, openForWrite, openRegular } from "../../host/files.ts";
 import { type Claim, directoryClaim, layerClaim } from "../../metadata/claims.ts";
 import { type LayerRecord, TAR_SPLIT_FILE } from "../../metadata/layer_record.ts";
 import { recordsOf } from "../chains.ts";
@@ -106,7 +106,7 @@ export function requireSameDriver({ driver }: StoreContext, { path, reading }: R
 
 function copyTarSplit(from: string, recordDir: string): void {
   try {
-    using source = openForRead(from);
+    using source = openRegular(from);
     ensureDir(recordDir, 0o700);
     using target = openForWrite(`${recordDir}/${TAR_SPLIT_FILE}`);
     copyContent(source, target);

@@ -20,6 +20,16 @@ import type { WorkerPool } from "../../worker/pool.ts";
 import { verified } from "../catalog/big_data.ts";
 import type { ReadOnlyRoot } from "./read_only_root.ts";
 
+/** How such a root is opened. */
+export interface OpenStrataRootOptions {
+  /** Runs the heavy work. */
+  readonly pool: WorkerPool;
+  /** The driver whose layers are meant, where the root holds several drivers' layers. */
+  readonly preferred?: string | undefined;
+  /** Further roots, of which layers of this one may be stand-ins. */
+  readonly siblings?: readonly string[];
+}
+
 /** Whether a directory is a root of this layout: what it is known by is the directory of its records. */
 export function isStrataRoot(path: string): boolean {
   return pathExists(`${path}/image`);
@@ -28,15 +38,13 @@ export function isStrataRoot(path: string): boolean {
 /**
  * Opens such a root.
  * @param path absolute, without symlinks
- * @param pool runs the heavy work
- * @param preferred the driver whose layers are meant, where the root holds several drivers' layers
  * @throws {StrataError} `NOT_SUPPORTED` when it holds no layers of a driver that this package has; `AMBIGUOUS`
  */
 export async function openStrataRoot(
   path: string,
-  { pool, preferred }: { readonly pool: WorkerPool; readonly preferred?: string | undefined },
+  { pool, preferred, siblings = [] }: OpenStrataRootOptions,
 ): Promise<ReadOnlyRoot> {
-  const spec = await specOf(path, preferred);
+  const spec: DriverSpec = { ...await specOf(path, preferred), within: [path, ...siblings] };
   const layout = new StoreLayout(path, spec.name);
   const catalog = new CatalogRecords(layout);
   const data = new BigDataFiles(layout);

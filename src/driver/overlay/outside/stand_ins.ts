@@ -6,6 +6,7 @@
  */
 import { IDENTITY } from "../../../core/id_map.ts";
 import { type CacheId, randomId } from "../../../core/ids.ts";
+import { requireWithin } from "../../../host/confined.ts";
 import { removeTreeAt, renamePath } from "../../../host/files.ts";
 import type { LayerLocation } from "../../interfaces/layer_sealer.ts";
 import type { OutsideLayers, OutsideTree } from "../../interfaces/outside_layers.ts";
@@ -48,7 +49,10 @@ export class StandIns implements OutsideLayers {
   asOutside(id: CacheId): OutsideTree {
     const location = requireLayer(this.#home.locate(id));
     const { dir } = location;
-    return { dir: diffOf(dir), idMappings: this.#home.ids.mappingsOf(location), form: formOf(dir) };
+    const own = diffOf(dir);
+    const { ids, within } = this.#home;
+    if (within !== undefined) attempt(`use layer ${id}`, () => requireWithin(own, within));
+    return { dir: own, idMappings: ids.mappingsOf(location), form: formOf(dir) };
   }
 
   /**
@@ -64,12 +68,12 @@ export class StandIns implements OutsideLayers {
   make(id: CacheId, parent: CacheId | undefined, { outside, whenStaged }: MakeStandInOptions): void {
     const { dir } = this.#home.locate(id);
     requireAbsent({ cacheId: id, dir });
-    requireOutside(outside.dir, { home: this.#home.path });
+    const tree = requireOutside(outside.dir, { home: this.#home.path });
     const below = this.#stackOf(parent);
     const staged = { cacheId: id, dir: `${this.#home.path}/${STAND_IN_PREFIX}${randomId()}` };
     attempt(`create layer ${id}`, () => {
       try {
-        this.#fill(staged, { outside, below });
+        this.#fill(staged, { outside: { ...outside, dir: tree }, below });
         whenStaged?.(staged.dir);
         renamePath(staged.dir, dir, { replace: "never" });
       } catch (error) {
