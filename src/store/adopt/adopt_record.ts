@@ -12,10 +12,11 @@ import type { ChainId } from "../../core/digest.ts";
 import { hasCode, StrataError } from "../../core/errors.ts";
 import { type CatalogRecord, mappingsOf, type RecordTarget } from "../../metadata/catalog/catalog_record.ts";
 import { nameProblem } from "../../metadata/catalog/catalog_name.ts";
+import { recordClaim } from "../../metadata/claims.ts";
 import type { Staging } from "../../metadata/staging.ts";
 import { stageBigData } from "../catalog/big_data.ts";
 import { makeView } from "../catalog/create_layer.ts";
-import { claimId, publishRecord, type StagedItem } from "../catalog/make_record.ts";
+import { publishRecord, type StagedItem } from "../catalog/make_record.ts";
 import { namingRoot, type StoreContext } from "../context.ts";
 import type { Layer } from "../layer.ts";
 import { release } from "../release.ts";
@@ -42,6 +43,8 @@ export async function adoptRecord(
   request: AdoptRequest,
 ): Promise<AdoptStep> {
   const { id } = candidate;
+  // Who finds it claimed waits, and then finds the record.
+  using _claim = await context.claims.take(recordClaim(id), { signal: request.signal });
   const present = context.catalog.has(id) ? context.catalog.get(id) : undefined;
   if (present !== undefined) requireSame(present, expectedChain(candidate));
   const layer = await layerOf(candidate, request);
@@ -87,7 +90,6 @@ interface PublishRequest extends AdoptRequest {
 async function publish(context: StoreContext, candidate: Candidate, request: PublishRequest): Promise<AdoptStep> {
   const { id, record } = candidate;
   const { chainId, signal } = request;
-  using _claimed = claimId(context, id);
   return await namingRoot(context, async () => {
     await using staging = context.staging.create("adopt");
     const data = await stageData(context, candidate, { ...request, staging });

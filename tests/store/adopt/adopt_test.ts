@@ -212,6 +212,20 @@ describe("adopting", () => {
     assert.equal(store.layers().layers.size, 0);
   });
 
+  it("brings each record once, however many adopt at once", async () => {
+    using shelf = new ScratchRoot();
+    using scratch = new ScratchRoot();
+    await fillShelf(shelf, "vfs");
+    await using one = await scratch.open({ driver: "vfs" });
+    await using other = await scratch.open({ driver: "vfs" });
+    const reports = await Promise.all([one, other, one].map((store) => store.adopt({ from: shelf.root, refs: "all" })));
+    assert.deepEqual(reports.flatMap(({ failed }) => failed), []);
+    assert.deepEqual(reports.flatMap(({ adopted }) => adopted.map(({ id }) => id)).sort(), ["base-id", "top-id"]);
+    assert.equal(reports.flatMap(({ present }) => present).length, 4);
+    assert.equal(one.layers().layers.size, 2);
+    await requireSound(one, scratch);
+  });
+
   it("leaves a whole store when it is given up", async () => {
     using shelf = new ScratchRoot();
     using scratch = new ScratchRoot();

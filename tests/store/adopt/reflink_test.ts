@@ -36,6 +36,20 @@ for (const type of ["btrfs", "xfs"] as const) {
       });
     }
 
+    it("shares the contents of layers that were only stood for", async () => {
+      using image = mountLoop(type, options);
+      const from = join(image.path, "from");
+      await fill(from, "overlay2");
+      await using store = await open(join(image.path, "into"), "overlay2", [from]);
+      const upon = await store.catalog.put({ id: "upon", parent: "top", diff: streamOf(TOP) });
+      const { bytesShared, bytesCopied } = await store.adopt({ from, refs: ["base", "top"] });
+      assert.deepEqual([bytesShared, bytesCopied], [CONTENT_BYTES, 0]);
+      assert.deepEqual([...store.layers().layers.values()].flatMap(({ outside }) => outside ?? []), []);
+      rmSync(from, { recursive: true });
+      assert.deepEqual(await bytesOf(store.catalog.diff(upon.id)), TOP);
+      await requireWhole(store);
+    });
+
     it("occupies no room for what it shares", async () => {
       using image = mountLoop(type, options);
       await fill(join(image.path, "from"), "overlay2");
@@ -82,9 +96,10 @@ async function fill(root: string, driver: string): Promise<void> {
   await store.catalog.put({ id: "top", parent: "base", diff: streamOf(TOP) });
 }
 
-async function open(root: string, driver: string): Promise<LayerStore> {
+async function open(root: string, driver: string, readOnlyRoots: readonly string[] = []): Promise<LayerStore> {
   mkdirSync(root, { recursive: true });
-  return await LayerStore.open({ root, runRoot: `${root}-run`, driver, durability: "none", pace: "full" });
+  const options = { root, runRoot: `${root}-run`, driver, readOnlyRoots } as const;
+  return await LayerStore.open({ ...options, durability: "none", pace: "full" });
 }
 
 async function requireWhole(store: LayerStore): Promise<void> {
