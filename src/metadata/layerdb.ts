@@ -10,14 +10,15 @@
  * @module
  */
 import { type ChainId, digestHex, isChainId, parseChainId } from "../core/digest.ts";
-import { hasCode, StrataError } from "../core/errors.ts";
+import { hasCode } from "../core/errors.ts";
 import { type CacheId, randomId } from "../core/ids.ts";
 import { type Durability, syncDir } from "../host/durable.ts";
 import { fromOsError, hasErrno } from "../host/errno.ts";
 import { exchangePaths, listNames, removeTreeAt, renamePath, statPath } from "../host/files.ts";
 import { shareProject } from "../host/quota/project_id.ts";
 import { chainError, findChainFaults } from "./chain.ts";
-import { asStrataError, type Finding, pathOf } from "./finding.ts";
+import { asStrataError, type Finding } from "./finding.ts";
+import { layerFinding, layerNotFound, strayEntry } from "./layer_findings.ts";
 import {
   type LayerRecord,
   peekLayerRecord,
@@ -26,6 +27,7 @@ import {
   stageLayerRecord,
   TAR_SPLIT_FILE,
 } from "./layer_record.ts";
+import { type LayerUse, LayerUsers } from "./layer_users.ts";
 import type { StoreLayout } from "./layout.ts";
 import { ensureRecordDir } from "./staged_files.ts";
 import type { WriteLock } from "./write_lock.ts";
@@ -50,6 +52,13 @@ export interface BrokenLayer extends Finding {
   readonly parent?: ChainId;
 }
 
+/** A layer that states to lie on another. */
+export interface LayerChild {
+  readonly chainId: ChainId;
+  /** Its directory inside the driver, where the record still tells. */
+  readonly cacheId?: CacheId;
+}
+
 /** A record taken away, whose data may be removed now. */
 export interface WithdrawnLayer {
   readonly chainId: ChainId;
@@ -70,16 +79,17 @@ export interface StagedRecord {
 
 /** Docker's mark on a layer whose deletion has begun; dockerd finishes it, too. */
 const REMOVING = /^([0-9a-f]{64})-.*-removing$/;
-const LAYER_NAME = /^[0-9a-f]{64}$/;
 
 /** The layer records of one store. It caches nothing: other processes change the store at any time. */
 export class LayerDb {
   readonly #layout: StoreLayout;
   readonly #durability: Durability;
+  readonly #users: LayerUsers;
 
   constructor(layout: StoreLayout, { durability = "full" }: { readonly durability?: Durability } = {}) {
     this.#layout = layout;
     this.#durability = durability;
+    this.#users = new LayerUsers(layout);
   }
 
   /**
@@ -160,17 +170,13 @@ export class LayerDb {
     return peekLayerRecord(this.#layout.layerDir(chainId), chainId).cacheId;
   }
 
-  /** By layer, the directories of the layers that state to lie on it, damaged ones included; the layer itself may be gone. */
-  childrenByParent(): Map<ChainId, CacheId[]> {
-    const children = new Map<ChainId, CacheId[]>();
-    for (const name of this.#entries()) {
-      if (!LAYER_NAME.test(name)) continue;
-      const { cacheId, parent } = peekLayerRecord(`${this.#layout.layersDir}/${name}`, parseChainId(`sha256:${name}`));
-      if (cacheId !== undefined && parent !== undefined) {
-        children.set(parent, [...children.get(parent) ?? [], cacheId]);
-      }
-    }
-    return children;
+  /** The layers that state to lie on a layer, damaged ones included; the layer itself may be gone. */
+  childrenOf(chainId: ChainId): LayerChild[] {
+    const claimed = this.#users.of("layer", chainId) ?? this.chainIds();
+    return claimed.filter(isChainId).flatMap((child) => {
+      const { cacheId, parent } = peekLayerRecord(this.#layout.layerDir(child), child);
+      return parent === chainId ? { chainId: child, ...(cacheId === undefined ? {} : { cacheId }) } : [];
+    });
   }
 
   /** When a layer's record was made. Milliseconds since 1970; `undefined` when there is none. */
@@ -204,12 +210,13 @@ export class LayerDb {
    */
   publish(lock: WriteLock, { chainId, stagedDir, existing = "keep" }: StagedRecord): "published" | "exists" {
     lock.assertCovers(this.#layout);
-    readLayerRecord(stagedDir, chainId);
+    const { parent } = readLayerRecord(stagedDir, chainId).record;
     requireTarSplit(stagedDir, chainId);
     const target = this.#layout.layerDir(chainId);
     try {
       ensureRecordDir(this.#layout.layersDir, 0o755, this.#durability);
       if (existing === "keep" && this.findSound(chainId) !== undefined) return "exists";
+      if (parent !== undefined) this.#users.add(useOf(chainId, parent));
       if (isDirectory(target)) exchangePaths(stagedDir, target);
       else renamePath(stagedDir, target, { replace: "never" });
       this.#sync();
@@ -227,10 +234,11 @@ export class LayerDb {
     lock.assertCovers(this.#layout);
     const dir = this.#layout.layerDir(chainId);
     if (!isDirectory(dir)) throw layerNotFound(chainId);
-    const { cacheId } = peekLayerRecord(dir, chainId);
+    const { cacheId, parent } = peekLayerRecord(dir, chainId);
     try {
       const path = this.#moveAside(chainId);
       this.#sync();
+      if (parent !== undefined) this.#users.remove(useOf(chainId, parent));
       return { chainId, path, ...(cacheId === undefined ? {} : { cacheId }) };
     } catch (error) {
       throw fromOsError(error, `remove layer ${chainId}`);
@@ -238,7 +246,8 @@ export class LayerDb {
   }
 
   /** Removes what {@link withdraw} or {@link orphans} returned, after its data. Absence is no error. */
-  removeWithdrawn({ chainId, path }: WithdrawnLayer): void {
+  removeWithdrawn(lock: WriteLock, { chainId, path }: WithdrawnLayer): void {
+    lock.assertCovers(this.#layout);
     try {
       removeTreeAt(path);
     } catch (error) {
@@ -254,6 +263,7 @@ export class LayerDb {
     lock.assertCovers(this.#layout);
     const dir = this.#layout.layerDir(chainId);
     if (!isDirectory(dir)) throw layerNotFound(chainId);
+    const { parent } = peekLayerRecord(dir, chainId);
     const path = `${this.#layout.quarantineDir}/${digestHex(chainId)}-${randomId().slice(0, 12)}`;
     try {
       ensureRecordDir(this.#layout.quarantineDir, 0o700, "full");
@@ -261,6 +271,7 @@ export class LayerDb {
       renamePath(dir, path, { replace: "never" });
       syncDir(this.#layout.quarantineDir);
       syncDir(this.#layout.layersDir);
+      if (parent !== undefined) this.#users.remove(useOf(chainId, parent));
       return path;
     } catch (error) {
       throw fromOsError(error, `move the record of layer ${chainId} aside`);
@@ -321,35 +332,10 @@ export class LayerDb {
   }
 }
 
+function useOf(child: ChainId, parent: ChainId): LayerUse {
+  return { kind: "layer", chainId: parent, who: child };
+}
+
 function isDirectory(path: string): boolean {
   return statPath(path)?.type === "dir";
-}
-
-function layerNotFound(chainId: ChainId): StrataError {
-  return new StrataError(
-    "NOT_FOUND",
-    `Cannot find layer ${chainId}: the store has no record of it; "strata layers" lists what there is`,
-    { kind: "layer", ref: chainId },
-  );
-}
-
-function layerFinding(
-  severity: Finding["severity"],
-  subject: string,
-  { path, error }: { path: string; error: StrataError },
-): Finding {
-  return { severity, kind: "layer", subject, path: pathOf(error, path), error };
-}
-
-/** Docker skips such entries without a word. */
-function strayEntry(name: string, path: string): Finding | undefined {
-  const isLayerName = LAYER_NAME.test(name);
-  if (isLayerName && isDirectory(path)) return undefined;
-  const problem = isLayerName ? "is not a directory" : "is not named by 64 hex digits";
-  const error = new StrataError(
-    "CORRUPT",
-    `Cannot read "${path}" as a layer: it ${problem}; it is ignored, and may be removed by hand`,
-    { path },
-  );
-  return { severity: "stray", kind: "layer", subject: name, path, error };
 }

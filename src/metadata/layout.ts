@@ -9,6 +9,7 @@
  *   image/<driver>/repositories.json                the images' names: Docker's file
  *   image/<driver>/distribution/                    which layer a blob holds: Docker's files
  *   image/<driver>/strata/catalog/{records,names}/  what Docker has no file for
+ *   image/<driver>/strata/users/<kind>/<hex>/       who refers to a layer
  *   strata/lock                                     the write lock
  *   strata/tmp/<id>/                                operations under way
  *   strata/holds/<pid>-<random>                     layers that running processes use
@@ -94,6 +95,11 @@ export class StoreLayout {
   /** One directory of files per catalog record that has data items. */
   get bigDataDir(): string {
     return `${this.imageDir}/strata/catalog/data`;
+  }
+
+  /** Which records refer to which layer. */
+  get usersDir(): string {
+    return `${this.imageDir}/strata/users`;
   }
 
   /** Operations under way, of every driver. */

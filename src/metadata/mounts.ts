@@ -22,6 +22,7 @@ import { ensureDir, listNames, removeTreeAt, renamePath, statPath } from "../hos
 import { shareProject } from "../host/quota/project_id.ts";
 import { countSchema, timeSchema } from "./blob_info.ts";
 import { asStrataError, type Finding, pathOf } from "./finding.ts";
+import { type LayerUse, LayerUsers } from "./layer_users.ts";
 import type { StoreLayout } from "./layout.ts";
 import {
   attempt,
@@ -135,10 +136,12 @@ export function parseMountName(text: string): MountName {
 export class MountRecords {
   readonly #layout: StoreLayout;
   readonly #durability: Durability;
+  readonly #users: LayerUsers;
 
   constructor(layout: StoreLayout, { durability = "full" }: { readonly durability?: Durability } = {}) {
     this.#layout = layout;
     this.#durability = durability;
+    this.#users = new LayerUsers(layout);
   }
 
   /**
@@ -146,9 +149,22 @@ export class MountRecords {
    * @throws {StrataError} only when the directory itself cannot be read
    */
   list(): MountListing {
+    return this.#listed(this.#names());
+  }
+
+  /** Those that lie on a layer. */
+  on(chainId: ChainId): MountListing {
+    const { mounts, broken } = this.#listed(this.#users.of("writable", chainId) ?? this.#names());
+    return {
+      mounts: new Map([...mounts].filter(([, { parent }]) => parent === chainId)),
+      broken: broken.filter(({ parent }) => parent === chainId),
+    };
+  }
+
+  #listed(entries: readonly string[]): MountListing {
     const mounts = new Map<MountName, MountRecord>();
     const broken: BrokenMount[] = [];
-    for (const entry of this.#names()) {
+    for (const entry of entries) {
       const path = `${this.#layout.mountsDir}/${entry}`;
       if (!isDirectory(path)) continue;
       try {
@@ -199,6 +215,7 @@ export class MountRecords {
       ensureDir(staged, 0o755);
       shareProject(staged, this.#layout.mountsDir);
       writeStagedFiles(staged, filesOf(record), this.#durability);
+      if (record.parent !== undefined) this.#users.add(useOf(record.name, record.parent));
       renamePath(staged, this.#layout.mountDir(record.name), { replace: "never" });
       this.#sync();
     } catch (error) {
@@ -214,12 +231,14 @@ export class MountRecords {
   remove(lock: WriteLock, name: MountName): void {
     lock.assertCovers(this.#layout);
     if (!this.has(name)) throw mountNotFound(name);
+    const { parent } = peekMountRecord(this.#layout.mountDir(name));
     const trash = `${this.#layout.stagingDir}/${randomId()}`;
     try {
       ensureDir(trash, 0o700);
       shareProject(trash, this.#layout.mountsDir);
       renamePath(this.#layout.mountDir(name), `${trash}/${name}`, { replace: "never" });
       this.#sync();
+      if (parent !== undefined) this.#users.remove(useOf(name, parent));
       removeTreeAt(trash);
     } catch (error) {
       throw fromOsError(error, `remove the record of writable layer "${name}"`);
@@ -237,6 +256,10 @@ export class MountRecords {
   #sync(): void {
     if (this.#durability === "full") syncDir(this.#layout.mountsDir);
   }
+}
+
+function useOf(name: MountName, parent: ChainId): LayerUse {
+  return { kind: "writable", chainId: parent, who: name };
 }
 
 function readMountRecord(dir: string, name: MountName): MountRecord {

@@ -15,6 +15,7 @@ import type { Holds } from "../metadata/holds.ts";
 import type { ImageDb } from "../metadata/imagedb.ts";
 import type { LayerDb } from "../metadata/layerdb.ts";
 import type { StoreLayout } from "../metadata/layout.ts";
+import type { LayerUsers } from "../metadata/layer_users.ts";
 import type { MountCounts } from "../metadata/mount_counts.ts";
 import type { MountRecords } from "../metadata/mounts.ts";
 import type { StagingArea } from "../metadata/staging.ts";
@@ -22,6 +23,7 @@ import { withWriteLock, type WriteLock } from "../metadata/write_lock.ts";
 import type { SyncRequest } from "../worker/jobs/sync.ts";
 import type { Handles } from "./handles.ts";
 import type { ReadingContext } from "./reading.ts";
+import { allUses } from "./all_uses.ts";
 import type { ReadOnlyRoot } from "./roots/read_only_root.ts";
 
 /** The parts of an open store. None of them caches what is on disk: other processes change it at any time. */
@@ -33,6 +35,8 @@ export interface StoreContext extends ReadingContext {
   readonly mounts: MountRecords;
   readonly mountCounts: MountCounts;
   readonly catalog: CatalogRecords;
+  /** Who refers to which layer, as a note that the records are compared with. */
+  readonly users: LayerUsers;
   readonly bigData: BigDataFiles;
   readonly images: ImageDb;
   readonly staging: StagingArea;
@@ -66,10 +70,23 @@ export async function underLock<T>(
   const options = signal === undefined ? { timeoutMs } : { timeoutMs, signal };
   context.dockerd.requireAbsent();
   return await namingRoot(context, () =>
-    withWriteLock(context.layout, options, (lock) => {
+    withWriteLock(context.layout, options, async (lock) => {
       context.dockerd.requireAbsent();
-      return act(lock);
+      noteUsers(context, lock);
+      try {
+        return await act(lock);
+      } finally {
+        context.users.confirm(lock);
+      }
     }));
+}
+
+/** Where it is not known who refers to which layer, all records are read once. */
+function noteUsers(context: StoreContext, lock: WriteLock): void {
+  if (context.users.isComplete()) return;
+  const { uses, state } = allUses(context);
+  if (state === "whole") context.users.remake(lock, uses);
+  else context.users.doubt(lock);
 }
 
 /**

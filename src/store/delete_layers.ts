@@ -49,7 +49,7 @@ export async function deleteLayers(context: StoreContext, candidates: readonly C
  */
 export async function removeData(context: StoreContext, withdrawn: WithdrawnLayer): Promise<void> {
   if (withdrawn.cacheId !== undefined) await context.driver.remove(withdrawn.cacheId);
-  context.layerDb.removeWithdrawn(withdrawn);
+  await underLock(context, (lock) => context.layerDb.removeWithdrawn(lock, withdrawn));
 }
 
 interface Going {
@@ -93,8 +93,8 @@ function withdraw(context: StoreContext, lock: WriteLock, record: LayerRecord): 
 function unneededOf(context: StoreContext, candidates: readonly ChainId[]): LayerRecord[] {
   const references = new References(context);
   return candidates.flatMap((chainId) => {
-    const record = references.to(chainId).length > 0 ? undefined : readableRecord(context, chainId);
-    if (record !== undefined) references.forget(chainId, record.parent);
+    const record = references.any(chainId) ? undefined : readableRecord(context, chainId);
+    if (record !== undefined) references.forget(chainId);
     return record ?? [];
   });
 }

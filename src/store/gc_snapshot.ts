@@ -4,7 +4,6 @@
  *
  * @module
  */
-import type { ChainId } from "../core/digest.ts";
 import type { CacheId } from "../core/ids.ts";
 import { findLeftTrials } from "../driver/overlay/mounting/namespace_trial.ts";
 import { directoryClaim, recordClaim } from "../metadata/claims.ts";
@@ -14,7 +13,7 @@ import { leftData, leftMounts } from "./catalog/leftovers.ts";
 import type { StoreContext } from "./context.ts";
 import type { GcSnapshot } from "./gc_plan.ts";
 import { mountCount } from "./mount.ts";
-import { References } from "./references.ts";
+import { countUsers } from "./references.ts";
 
 /** What gc decides by. */
 export function readSnapshot(context: StoreContext): GcSnapshot {
@@ -70,12 +69,10 @@ export function isMounted(context: StoreContext, id: CacheId): boolean {
 }
 
 function layersOf(context: StoreContext): Pick<GcSnapshot, "layers" | "userCounts"> {
-  const references = new References(context);
-  const userCounts = new Map<ChainId, number>();
-  const layers = Array.from(context.layerDb.list().layers.values(), (record) => {
-    userCounts.set(record.chainId, references.to(record.chainId).length);
+  const listing = context.layerDb.list();
+  const layers = Array.from(listing.layers.values(), (record) => {
     // One that has just gone is no victim.
     return { ...record, recordedMs: context.layerDb.recordedMs(record.chainId) ?? Infinity };
   });
-  return { layers, userCounts };
+  return { layers, userCounts: countUsers(context, listing) };
 }

@@ -19,6 +19,7 @@ import { DockerdGuard } from "../metadata/dockerd.ts";
 import { Holds } from "../metadata/holds.ts";
 import { ImageDb } from "../metadata/imagedb.ts";
 import { LayerDb } from "../metadata/layerdb.ts";
+import { LayerUsers } from "../metadata/layer_users.ts";
 import { StoreLayout } from "../metadata/layout.ts";
 import { MountCounts } from "../metadata/mount_counts.ts";
 import { MountRecords } from "../metadata/mounts.ts";
@@ -112,6 +113,7 @@ export async function openContext(options: OpenOptions, environment = process.en
       session: spec.name === "vfs" ? undefined : namespaceMaker(environment),
     }),
     catalog: new CatalogRecords(layout, { durability }),
+    users: new LayerUsers(layout),
     bigData: new BigDataFiles(layout, { durability }),
     images: new ImageDb(layout, { durability }),
     staging: new StagingArea(layout),

@@ -44,10 +44,9 @@ export function isSameMaking(one: LayerRecord, other: LayerRecord): boolean {
   return one.cacheId === other.cacheId && one.created === other.created;
 }
 
-/** The places of layers that one operation makes. It looks at the store once, when it first has to. */
+/** The places of layers that one operation makes. */
 export class LayerPlaces {
   readonly #context: StoreContext;
-  #childrenByParent: ReadonlyMap<ChainId, readonly CacheId[]> | undefined;
 
   constructor(context: StoreContext) {
     this.#context = context;
@@ -62,11 +61,11 @@ export class LayerPlaces {
   }
 
   #childrenOf(chainId: ChainId): readonly CacheId[] {
-    this.#childrenByParent ??= this.#context.layerDb.childrenByParent();
-    const { mounts, broken } = this.#context.mounts.list();
-    const writable = [...mounts.values(), ...broken].filter(({ parent }) => parent === chainId);
-    const ids = writable.flatMap(({ initId, mountId }) => initId ?? mountId ?? []);
-    return [...this.#childrenByParent.get(chainId) ?? [], ...ids];
+    const { layerDb, mounts } = this.#context;
+    const layers = layerDb.childrenOf(chainId).flatMap(({ cacheId }) => cacheId ?? []);
+    const writable = mounts.on(chainId);
+    const all = [...writable.mounts.values(), ...writable.broken];
+    return [...layers, ...all.flatMap(({ initId, mountId }) => initId ?? mountId ?? [])];
   }
 
   #placeBelow(children: readonly CacheId[]): CacheId | undefined {

@@ -10,14 +10,16 @@
  *
  * @module
  */
+import { Buffer } from "node:buffer";
 import type { ChainId } from "../../core/digest.ts";
-import { hasCode, StrataError } from "../../core/errors.ts";
+import { hasCode } from "../../core/errors.ts";
 import { parseRecordId, type RecordId } from "../../core/ids.ts";
 import { JSON_BYTES_MAX } from "../../core/limits.ts";
 import { type Durability, syncDir, writeFileAtomic } from "../../host/durable.ts";
 import { fromOsError } from "../../host/errno.ts";
 import { listNames, pathExists, removeTreeAt } from "../../host/files.ts";
 import { SmallFiles } from "../../host/small_files.ts";
+import { recordNotFound, strayFile, taken, tooLarge } from "./catalog_errors.ts";
 import { checkName, type NameChange, namesAfter } from "./catalog_name.ts";
 import {
   type CatalogRecord,
@@ -27,6 +29,7 @@ import {
   standsFor,
 } from "./catalog_record.ts";
 import { asStrataError, type Finding } from "../finding.ts";
+import { type LayerUse, LayerUsers } from "../layer_users.ts";
 import type { StoreLayout } from "../layout.ts";
 import { checkNames, type NameFinding } from "./name_check.ts";
 import { NameClaims } from "./name_claims.ts";
@@ -55,11 +58,13 @@ export class CatalogRecords {
   readonly #layout: StoreLayout;
   readonly #durability: Durability;
   readonly #claims: NameClaims;
+  readonly #users: LayerUsers;
 
   constructor(layout: StoreLayout, { durability = "full" }: { readonly durability?: Durability } = {}) {
     this.#layout = layout;
     this.#durability = durability;
     this.#claims = new NameClaims(layout, { durability });
+    this.#users = new LayerUsers(layout);
   }
 
   /**
@@ -142,7 +147,9 @@ export class CatalogRecords {
 
   /** The records that stand for a stack. */
   referencesTo(chainId: ChainId): CatalogRecord[] {
-    return this.list().records.filter((record) => standsFor(record, chainId));
+    const claimed = this.#users.of("record", chainId);
+    const records = claimed === undefined ? this.list().records : this.#readAll(claimed).sort(byAge);
+    return records.filter((record) => standsFor(record, chainId));
   }
 
   /**
@@ -180,6 +187,7 @@ export class CatalogRecords {
     const before = this.get(id);
     const after = { ...before, ...change(before) };
     this.#write(after);
+    this.#dropUse(before, after);
     return after;
   }
 
@@ -190,15 +198,16 @@ export class CatalogRecords {
   remove(lock: WriteLock, id: RecordId): void {
     lock.assertCovers(this.#layout);
     if (!this.has(id)) throw recordNotFound(id);
-    const names = attempt(() => this.get(id).names);
+    const before = attempt(() => this.get(id));
     try {
       removeTreeAt(this.#layout.recordPath(id));
       if (this.#durability === "full") syncDir(this.#layout.recordsDir);
     } catch (error) {
       throw fromOsError(error, `remove catalog record "${id}"`);
     }
-    if (names === undefined) this.#releaseAll(id);
-    for (const name of names ?? []) this.#claims.release(name, id);
+    if (before === undefined) return this.#releaseAll(id);
+    this.#dropUse(before, undefined);
+    for (const name of before.names) this.#claims.release(name, id);
   }
 
   /** Where names and records disagree. Reads everything; for fsck. */
@@ -268,14 +277,28 @@ export class CatalogRecords {
 
   #write(record: CatalogRecord): void {
     const text = catalogRecordText(record);
-    if (text.length > JSON_BYTES_MAX) throw tooLarge(record.id, text.length);
+    const bytes = Buffer.byteLength(text);
+    if (bytes > JSON_BYTES_MAX) throw tooLarge(record.id, bytes);
     try {
+      if (record.target.kind === "layer") this.#users.add(useOf(record, record.target.chainId));
       ensureRecordDir(this.#layout.recordsDir, 0o700, this.#durability);
       const options = { mode: 0o600, durability: this.#durability };
       writeFileAtomic(this.#layout.recordPath(record.id), text, options);
     } catch (error) {
       throw fromOsError(error, `write catalog record "${record.id}"`);
     }
+  }
+
+  /** Once a record does not stand for its layer any more. */
+  #dropUse(before: CatalogRecord, after: CatalogRecord | undefined): void {
+    const { target } = before;
+    if (target.kind !== "layer" || (after !== undefined && standsFor(after, target.chainId))) return;
+    this.#users.remove(useOf(before, target.chainId));
+  }
+
+  /** Those that are there and sound. */
+  #readAll(ids: readonly string[]): CatalogRecord[] {
+    return ids.flatMap((id) => attempt(() => this.get(parseRecordId(id))) ?? []);
   }
 
   /** A damaged record does not tell its names any more; the claims do. */
@@ -305,41 +328,11 @@ export class CatalogRecords {
   }
 }
 
+function useOf({ id }: CatalogRecord, chainId: ChainId): LayerUse {
+  return { kind: "record", chainId, who: id };
+}
+
 function byAge(a: CatalogRecord, b: CatalogRecord): number {
   if (a.created !== b.created) return a.created < b.created ? -1 : 1;
   return a.id < b.id ? -1 : 1;
-}
-
-/** A record is read as a whole, also by those who list thousands. */
-function tooLarge(id: RecordId, length: number): StrataError {
-  return new StrataError(
-    "LIMIT_EXCEEDED",
-    `Cannot write catalog record "${id}": it would have ${length} characters, and ${JSON_BYTES_MAX} is the most; keep ` +
-      "large values as data items",
-    { limit: "JSON_BYTES_MAX", max: JSON_BYTES_MAX },
-  );
-}
-
-function recordNotFound(ref: string): StrataError {
-  return new StrataError(
-    "NOT_FOUND",
-    `Cannot find catalog record "${ref}": the store has none of this id or name; "strata layers" lists what there is`,
-    { kind: "record", ref },
-  );
-}
-
-function taken(kind: "record" | "name", name: string, why: string): StrataError {
-  return new StrataError("CONFLICT", `Cannot use ${kind} "${name}": ${why}; choose another, or remove that one first`, {
-    kind,
-    name,
-  });
-}
-
-function strayFile(file: string, path: string): Finding {
-  const error = new StrataError(
-    "CORRUPT",
-    `Cannot read "${path}" as a catalog record: its name is not "<id>.json"; it is ignored, and may be removed by hand`,
-    { path },
-  );
-  return { severity: "stray", kind: "record", subject: file, path, error };
 }
