@@ -38,18 +38,23 @@ export interface LayerList {
 export function listLayers(store: LayerStore): LayerList {
   const { mounts, broken } = store.rwLayers();
   const { entries, findings } = store.catalog.entries();
+  // The records' own, those by which layers are shown under a record's ids included.
   const recorded = new Set<string>();
   const own: ListedLayer[] = [];
   const elsewhere: ListedLayer[] = [];
   for (const entry of entries) {
     if (entry.root !== undefined) elsewhere.push(recordedLayer(entry));
-    else if (entry.target.kind === "layer") own.push(recordedLayer(entry));
-    else {
+    else if (entry.target.kind === "layer") {
+      if (entry.target.view !== undefined) recorded.add(entry.target.view);
+      own.push(recordedLayer(entry));
+    } else {
       recorded.add(entry.target.mountName);
       own.push(writableLayer(mounts.get(entry.target.mountName), entry));
     }
   }
-  for (const mount of mounts.values()) if (!recorded.has(mount.name)) own.push(writableLayer(mount, undefined));
+  for (const mount of mounts.values()) {
+    if (!recorded.has(mount.name) && mount.outside === undefined) own.push(writableLayer(mount, undefined));
+  }
   return { items: [...own, ...elsewhere], warnings: [...findings, ...broken].map(({ error }) => error.message) };
 }
 

@@ -53,7 +53,7 @@ function branch(entry: Extract<TopCommand, { readonly commands: unknown }>, hook
 function leaf(spec: CommandSpec, hooks: ProgramHooks): Command {
   const { name, aliases = [], summary, description, options = [] } = spec;
   const command = new Command(name).aliases(aliases).summary(summary)
-    .description(description === undefined ? `${summary}.` : `${summary}.\n\n${description}`);
+    .description(description === undefined ? `${summary}.` : `${summary}.\n\n${paragraphs(description)}`);
   hush(command, hooks);
   for (const argument of spec.arguments ?? []) command.addArgument(toArgument(argument));
   for (const option of options) command.addOption(toOption(option));
@@ -63,6 +63,11 @@ function leaf(spec: CommandSpec, hooks: ProgramHooks): Command {
   return command.action(async () => {
     await hooks.onCommand(spec, { input: inputOf(command, spec), globals: globalsOf(command, spec) });
   });
+}
+
+/** Lines of one paragraph as one, which the parser wraps as wide as the terminal is. */
+function paragraphs(text: string): string {
+  return text.replace(/(?<!\n)\n(?!\n)/g, " ");
 }
 
 /** What commander throws when it has printed help or the version; all else is a mistake of the user. */

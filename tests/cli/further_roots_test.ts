@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { digestOf } from "../../src/core/digest.ts";
@@ -83,6 +83,19 @@ describe("a REF in a root that is only read", () => {
     await ok("create", "mywork", "--parent", "top");
     assert.equal(await ok("changes", "mywork"), "");
     await ok("rm", "mywork");
+  });
+
+  it("is mounted for reading when it is a writable layer, under its own name", async () => {
+    const path = await ok("mount", "work");
+    try {
+      assert.deepEqual(readdirSync(path).sort(), ["a", "b"]);
+      const { mounts: [mount] } = JSON.parse(await ok("mounts", "--json"));
+      assert.deepEqual([mount.path, mount.name, mount.record, mount.count], [path, "work", "work", 1]);
+      assert.equal(await ok("layers", "-q"), "own\n1-base\n2-top\nwork");
+    } finally {
+      await ok("unmount", "work");
+    }
+    assert.equal(await ok("mounts", "-q"), "");
   });
 
   it("cannot be changed, and the message says what helps", async () => {

@@ -107,6 +107,8 @@ describe("every command", () => {
       assert.ok(stdout.includes(`Usage: strata ${words[0]}`));
       assert.ok(stdout.includes("Exit codes:\n  0    success"));
       for (const { line } of spec.examples) assert.ok(stdout.includes(line));
+      const about = stdout.slice(stdout.indexOf("\n\n"), stdout.search(/\n(Arguments|Options):/)).split("\n\n");
+      for (const text of about) assert.doesNotMatch(text.trim(), /^.{0,60}\n/m, "lines are as long as they can be");
       assert.ok(spec.examples.some(({ line }) => line.includes(`strata ${words.join(" ")}`)));
       assert.doesNotMatch(spec.summary, /\.$/);
       assert.deepEqual(pick(await runCli(["help", ...words.slice(0, 1)])).code, 0);

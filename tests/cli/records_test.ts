@@ -148,6 +148,7 @@ describe("strata register and commit with what belongs to a record", () => {
     assert.deepEqual([one.metadata, one.flags, one.mountLabel], ["text", { on: true, n: 3 }, "l"]);
     assert.deepEqual(one.bigData, [{ key: "k", digest: digestOf("bytes"), size: 5 }]);
     if (maps.length > 0) assert.deepEqual(one.uidMap, [{ containerId: 0, hostId: 1000, size: 10 }]);
+    assert.equal(await store.ok(["layers", "-q"]), "one", "what a record is shown by is no layer of its own");
     await store.ok(["create", "work"]);
     await store.ok(["apply", "work"], { stdin: BASE });
     const done = JSON.parse(await store.ok(["commit", "work", "--id", "two", ...options, "--json"]));
