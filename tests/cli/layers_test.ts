@@ -237,6 +237,9 @@ describe("a REF", () => {
     const { error } = JSON.parse(stderr);
     assert.equal(error.code, "AMBIGUOUS");
     assert.deepEqual(error.candidates, ["same-1", "same-2"]);
+    const exists = await store.run(["exists", "same"]);
+    assert.equal(exists.code, 3);
+    assert.match(exists.stderr, /it fits same-1, same-2/);
   });
 });
 

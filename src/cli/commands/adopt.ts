@@ -34,10 +34,10 @@ export const adopt: CommandSpec = {
 };
 
 async function run(invocation: Invocation): Promise<number> {
-  const { input, output, log, globals, signal } = invocation;
+  const { output, log, globals, signal } = invocation;
   const { from, refs } = request(invocation);
   await using store = await invocation.openStore();
-  await using progress = await invocation.progress({ operation: `adopt from ${input.text("from")}` });
+  await using progress = await invocation.progress({ operation: "adopt" });
   const report = await store.adopt({ from, refs, signal, onProgress: ({ bytes }) => progress.add(bytes) });
   await progress.succeed();
   for (const { id, droppedNames } of report.adopted) {
