@@ -8,14 +8,17 @@
  * @module
  */
 import type { MessagePort } from "node:worker_threads";
+import type { Digest } from "../../core/digest.ts";
 import { hasCode } from "../../core/errors.ts";
 import { parseLayerPath } from "../../core/layer_path.ts";
 import type { DiffGetter } from "../../driver/interfaces/diff_driver.ts";
 import { loadDriver } from "../../driver/registry.ts";
 import { isOsError } from "../../host/errno.ts";
-import type { TarEntry } from "../../tar/entry.ts";
+import type { TarEntry, TarHandler } from "../../tar/entry.ts";
+import { TarReader } from "../../tar/reader.ts";
 import { chunksFrom, stopChunks } from "../chunk_channel.ts";
 import { SplitRecorder } from "../split_recorder.ts";
+import { StargzIndex } from "../stargz_index.ts";
 import type { HashedArchive } from "./hash.ts";
 import type { VerifyRequest } from "./verify.ts";
 
@@ -24,20 +27,50 @@ export interface SplitRequest extends VerifyRequest {
   readonly input: MessagePort;
 }
 
-/** Digest and length of the uncompressed archive. Any failure stops the sender. */
-export async function split({ input, tarSplitPath, driver, stack }: SplitRequest): Promise<HashedArchive> {
+/** What the archive is. */
+export interface SplitArchive extends HashedArchive {
+  /** Digest of the table of contents that is its last member, as in an eStargz layer. */
+  readonly indexDigest: Digest | undefined;
+}
+
+/** Digests and length of the uncompressed archive. Any failure stops the sender. */
+export async function split({ input, tarSplitPath, driver, stack }: SplitRequest): Promise<SplitArchive> {
   let archiveBytes = 0;
   try {
     await using files = await (await loadDriver(driver)).diffGetter(stack);
     using archive = new SplitRecorder(tarSplitPath, { inTree: (entry) => hasContent(files, entry) });
+    const finder = new IndexFinder();
+    const reader = new TarReader(finder);
     for await (const chunk of chunksFrom(input)) {
       archive.push(chunk);
+      reader.push(chunk);
       archiveBytes += chunk.byteLength;
     }
-    return { diffId: archive.end().diffId, archiveBytes };
+    reader.end();
+    return { diffId: archive.end().diffId, archiveBytes, indexDigest: finder.index.digest };
   } finally {
     stopChunks(input);
   }
+}
+
+class IndexFinder implements TarHandler {
+  readonly index = new StargzIndex();
+
+  segment(): void {}
+
+  entry(entry: TarEntry): void {
+    this.index.entry(entry);
+  }
+
+  data(bytes: Uint8Array): void {
+    this.index.data(bytes);
+  }
+
+  endEntry(): void {
+    this.index.endEntry();
+  }
+
+  end(): void {}
 }
 
 function hasContent(files: Pick<DiffGetter, "openRead">, { name, size }: TarEntry): boolean {

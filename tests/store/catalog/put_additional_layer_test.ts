@@ -10,6 +10,7 @@ import { type Digest, hasCode, type LayerStore, parseDigest } from "../../../mod
 import { digestOf } from "../../../src/core/digest.ts";
 import { probeOverlay } from "../../../src/driver/overlay/mounting/probe.ts";
 import { dir, file, layerTar } from "../../../src/testing/layer_builder.ts";
+import { estargz, INDEX_JSON } from "../../support/chunked_blobs.ts";
 import { bytesOf, ScratchRoot, streamOf } from "../../support/scratch_store.ts";
 import { traceOf } from "../../support/trace.ts";
 
@@ -129,6 +130,25 @@ describe("Catalog.putAdditionalLayer()", { skip }, () => {
     const aborted = store.catalog.putAdditionalLayer({ tocDigest: TOC, signal: stop.signal });
     await assert.rejects(aborted, (error) => hasCode(error, "ABORTED"));
     assert.equal(scratch.layerDirs("overlay2").length, 1);
+  });
+
+  it("finds the table of contents in the blob, and refuses another", async () => {
+    using outside = new AdditionalStore();
+    using scratch = new ScratchRoot();
+    await using store = await outside.open(scratch);
+    const blob = estargz([LAYER.subarray(0, -1024)]);
+    const toc = digestOf(new TextEncoder().encode(INDEX_JSON));
+    for (const tocDigest of [TOC, toc]) {
+      const place = outside.add(tocDigest);
+      writeFileSync(join(place, "blob"), blob);
+      outside.tell(place, { id: "" });
+    }
+    const putting = store.catalog.putAdditionalLayer({ tocDigest: TOC });
+    await assert.rejects(putting, (error) => hasCode(error, "DIGEST_MISMATCH") && error.detail.actual === toc);
+    requireNothing(store, scratch);
+    const { id } = await store.catalog.putAdditionalLayer({ tocDigest: toc });
+    assert.deepEqual(store.catalog.layersByTocDigest(toc).map((entry) => entry.id), [id]);
+    assert.equal((await store.verify(store.resolveChain(id))).state, "ok");
   });
 
   it("says which stores it has looked through", async () => {
