@@ -168,3 +168,9 @@ export function standsFor(record: CatalogRecord, chainId: ChainId): boolean {
 export function mappingsOf({ uidMap, gidMap }: CatalogRecord): IdMappings | undefined {
   return uidMap === undefined || gidMap === undefined ? undefined : { uids: uidMap, gids: gidMap };
 }
+
+/** Oldest first. */
+export function byAge(a: CatalogRecord, b: CatalogRecord): number {
+  if (a.created !== b.created) return a.created < b.created ? -1 : 1;
+  return a.id < b.id ? -1 : 1;
+}

@@ -11,7 +11,7 @@
  * @module
  */
 import { Buffer } from "node:buffer";
-import type { ChainId } from "../../core/digest.ts";
+import { type ChainId, digestHex } from "../../core/digest.ts";
 import { hasCode } from "../../core/errors.ts";
 import { parseRecordId, type RecordId } from "../../core/ids.ts";
 import { JSON_BYTES_MAX } from "../../core/limits.ts";
@@ -22,6 +22,7 @@ import { SmallFiles } from "../../host/small_files.ts";
 import { recordNotFound, strayFile, taken, tooLarge } from "./catalog_errors.ts";
 import { checkName, type NameChange, namesAfter } from "./catalog_name.ts";
 import {
+  byAge,
   type CatalogRecord,
   catalogRecordText,
   plainRecordIn,
@@ -34,7 +35,7 @@ import type { StoreLayout } from "../layout.ts";
 import { checkNames, type NameFinding } from "./name_check.ts";
 import { NameClaims } from "./name_claims.ts";
 import { attempt } from "../record_file.ts";
-import { type Resolution, resolutionOf, resolveRef } from "./resolve_ref.ts";
+import { type Resolution, resolutionOf, type ResolveContext, resolveRef } from "./resolve_ref.ts";
 import { ensureRecordDir } from "../staged_files.ts";
 import type { WriteLock } from "../write_lock.ts";
 
@@ -142,7 +143,20 @@ export class CatalogRecords {
     const record = (id === undefined ? undefined : readCatalogRecord(this.#layout.recordPath(id), id)) ??
       this.findByName(ref);
     if (record !== undefined) return resolutionOf(record);
-    return resolveRef(ref, { records: this.list().records, chainIds: chainIds(), byName: () => undefined });
+    const context = this.#beginningWith(ref, [...chainIds()]) ?? { records: this.list().records, chainIds: chainIds() };
+    return resolveRef(ref, { ...context, byName: () => undefined });
+  }
+
+  /** What a prefix may mean: only these records are read. `undefined` when only all records together tell. */
+  #beginningWith(ref: string, present: readonly ChainId[]): Omit<ResolveContext, "byName"> | undefined {
+    const used = this.#users.usedLayers("record");
+    if (used === undefined || ref === "") return undefined;
+    const hex = ref.replace(/^sha256:/, "");
+    const chainIds = present.filter((chainId) => digestHex(chainId).startsWith(hex));
+    const stacks = new Set([...chainIds, ...used.filter((chainId) => digestHex(chainId).startsWith(hex))]);
+    const ids = this.#files().filter((file) => file.startsWith(ref)).map((file) => file.slice(0, -SUFFIX.length));
+    const records = [...this.#readAll(ids), ...[...stacks].flatMap((chainId) => this.referencesTo(chainId))];
+    return { records: [...new Map(records.map((record) => [record.id, record])).values()].sort(byAge), chainIds };
   }
 
   /** The records that stand for a stack. */
@@ -330,9 +344,4 @@ export class CatalogRecords {
 
 function useOf({ id }: CatalogRecord, chainId: ChainId): LayerUse {
   return { kind: "record", chainId, who: id };
-}
-
-function byAge(a: CatalogRecord, b: CatalogRecord): number {
-  if (a.created !== b.created) return a.created < b.created ? -1 : 1;
-  return a.id < b.id ? -1 : 1;
 }

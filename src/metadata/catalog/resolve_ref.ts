@@ -3,13 +3,16 @@
  * What a user's word for a layer means. Pure.
  *
  * The first of these that fits: the id of a record; a name; a whole ChainID; a prefix of ids and of ChainIDs' hex
- * digits, which must fit one layer only. A name is never matched by a prefix.
+ * digits, which must fit one layer only. A name is never matched by a prefix, also where it is a writable layer's id.
  *
  * @module
  */
 import { type ChainId, digestHex } from "../../core/digest.ts";
 import { StrataError } from "../../core/errors.ts";
 import { type CatalogRecord, standsFor } from "./catalog_record.ts";
+
+/** Ids that nobody chose, here or in containers/storage. */
+const RANDOM_ID = /^[0-9a-f]{64}$/;
 
 /** What a reference can mean. */
 export interface ResolveContext {
@@ -39,7 +42,9 @@ export function resolveRef(ref: string, { records, chainIds, byName }: ResolveCo
   const hex = ref.replace(/^sha256:/, "");
   const chains = new Set(chainIds);
   for (const { target } of records) if (target.kind === "layer") chains.add(target.chainId);
-  const named = hex === ref && ref !== "" ? records.filter((record) => record.id.startsWith(ref)) : [];
+  const named = hex === ref && ref !== ""
+    ? records.filter((record) => record.id.startsWith(ref) && !isNamedById(record))
+    : [];
   // Many tools take the ChainID's hex digits as a record's id; then the record is meant, and nothing is ambiguous.
   const fitting = hex === ""
     ? []
@@ -52,6 +57,11 @@ export function resolveRef(ref: string, { records, chainIds, byName }: ResolveCo
   if (record !== undefined) return resolutionOf(record);
   if (chain !== undefined) return { records: records.filter((r) => standsFor(r, chain)), chainId: chain };
   throw layerNotFound(ref);
+}
+
+/** A writable layer whose name is its record's id, too: who asks for another name must not be given this one. */
+function isNamedById({ id, target }: CatalogRecord): boolean {
+  return target.kind === "writable" && `${target.mountName}` === id && !RANDOM_ID.test(id);
 }
 
 /** A record's own resolution. */
