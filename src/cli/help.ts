@@ -14,7 +14,8 @@ const ALWAYS: readonly number[] = [EXIT.ok, EXIT.usage, EXIT.conflict, EXIT.unsu
 export function programHelp(): string {
   return `
 A REF names a layer: the id or a name of its record, its ChainID, or a prefix of an id or of a ChainID's
-hex digits that fits one layer only. What is in the store itself comes before what is in a --read-only-root.
+hex digits that fits one layer only; names are given whole. What is in the store itself comes before what is
+in a --read-only-root.
 Global options may stand before and after the command; the later wins.
 Data goes to standard output and all else to standard error. "-" is standard input or output. When the
 reader of the output goes away, as in "strata layers | head", the command ends quietly with 0.

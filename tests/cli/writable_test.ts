@@ -77,6 +77,16 @@ describe("strata create", () => {
     assert.equal((await store.run(["register", "--id", "base"], { stdin: BASE })).code, 4);
   });
 
+  it("is found by its whole name only", async () => {
+    using store = await withBase();
+    await store.ok(["create", "work2"]);
+    assert.equal((await store.run(["exists", "work"])).code, 1);
+    for (const words of [["rm", "work"], ["metadata", "work", "x"], ["commit", "wor"]]) {
+      assert.equal((await store.run(words)).code, 3, words.join(" "));
+    }
+    assert.equal((await store.run(["exists", "work2"])).code, 0);
+  });
+
   it("begins with a copy of a template, which lies on the same parent", async () => {
     using store = await withBase();
     await store.ok(["create", "work", "--parent", "base"]);

@@ -72,7 +72,9 @@ export function resolutionOf(record: CatalogRecord): Resolution {
 function layerNotFound(ref: string): StrataError {
   return new StrataError(
     "NOT_FOUND",
-    `Cannot find layer "${ref}": no record has this id or name, and no ChainID begins so; "strata layers" lists them`,
+    `Cannot find layer "${
+      ref.slice(0, 200)
+    }": no record has this id or name, and no ChainID begins so; "strata layers" lists them`,
     { kind: "layer", ref },
   );
 }
@@ -80,7 +82,7 @@ function layerNotFound(ref: string): StrataError {
 function ambiguous(ref: string, candidates: readonly string[]): StrataError {
   return new StrataError(
     "AMBIGUOUS",
-    `Cannot tell which layer "${ref}" means: it fits ${candidates.slice(0, 8).join(", ")}` +
+    `Cannot tell which layer "${ref.slice(0, 200)}" means: it fits ${candidates.slice(0, 8).join(", ")}` +
       `${candidates.length > 8 ? `, and ${candidates.length - 8} more` : ""}; give more of it`,
     { ref, candidates },
   );
