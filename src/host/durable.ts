@@ -9,7 +9,7 @@
 import { dirname } from "node:path";
 import { fromText } from "../core/bytes.ts";
 import { randomId } from "../core/ids.ts";
-import { hasErrno } from "./errno.ts";
+import { hasErrno, isOsError, OsError } from "./errno.ts";
 import * as libc from "./libc.ts";
 import { AT_FDCWD, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_RDONLY, O_RDWR } from "./linux.ts";
 import { OpenFile } from "./open_file.ts";
@@ -68,7 +68,8 @@ export function writeFileAtomic(path: string, content: Uint8Array | string, opti
     libc.renameat2(AT_FDCWD, temporary, AT_FDCWD, fromText(path), 0);
   } catch (error) {
     removeIfThere(temporary);
-    throw error;
+    // Calls on the open file do not know its name.
+    throw isOsError(error) && error.path === undefined ? new OsError(error.errno, error.syscall, path) : error;
   }
   if (durability === "full") syncDir(dir);
 }

@@ -23,7 +23,9 @@ export function tooLarge(id: RecordId, bytes: number): StrataError {
 export function recordNotFound(ref: string): StrataError {
   return new StrataError(
     "NOT_FOUND",
-    `Cannot find catalog record "${ref}": the store has none of this id or name; "strata layers" lists what there is`,
+    `Cannot find catalog record "${
+      ref.slice(0, 200)
+    }": the store has none of this id or name; "strata layers" lists what there is`,
     { kind: "record", ref },
   );
 }

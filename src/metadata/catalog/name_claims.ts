@@ -8,10 +8,11 @@
  *
  * @module
  */
+import { hasCode } from "../../core/errors.ts";
 import { parseRecordId, type RecordId } from "../../core/ids.ts";
 import { type Durability, syncDir, writeFileAtomic } from "../../host/durable.ts";
 import { fromOsError } from "../../host/errno.ts";
-import { listNames, removeTreeAt } from "../../host/files.ts";
+import { listNames, removeTreeAt, statPath } from "../../host/files.ts";
 import { checkName, nameFile, nameProblem } from "./catalog_name.ts";
 import type { StoreLayout } from "../layout.ts";
 import { attempt, readRecordText } from "../record_file.ts";
@@ -35,8 +36,14 @@ export class NameClaims {
   /** Who claims the name of a file of {@link NameClaims.files}. */
   claimantIn(file: string): RecordId | undefined {
     const context = { action: `look up a layer's name`, remedy: `run "strata fsck --repair"` };
-    const text = readRecordText(this.path(file), context);
-    return text === undefined ? undefined : attempt(() => parseRecordId(text));
+    try {
+      const text = readRecordText(this.path(file), context);
+      return text === undefined ? undefined : attempt(() => parseRecordId(text));
+    } catch (error) {
+      // What is no file at all claims as little as a torn one.
+      if (hasCode(error, "CORRUPT")) return undefined;
+      throw error;
+    }
   }
 
   /** Claims a name, whoever claimed it before. */
@@ -45,6 +52,7 @@ export class NameClaims {
     if (this.claimant(name) === id) return;
     try {
       ensureRecordDir(this.#dir, 0o700, this.#durability);
+      if (statPath(this.path(nameFile(name)))?.type === "dir") removeTreeAt(this.path(nameFile(name)));
       writeFileAtomic(this.path(nameFile(name)), id, { mode: 0o600, durability: this.#durability });
     } catch (error) {
       throw fromOsError(error, `claim the name "${name}"`);

@@ -93,14 +93,14 @@ async function stageAndKeep(context: StoreContext, id: RecordId, request: BigDat
   const path = staging.path("data");
   const item = await stageBigData(context, path, request);
   await underLock(context, (lock) => {
-    context.catalog.get(id);
-    context.bigData.publish(lock, id, { path, digest: item.digest });
-    const { bigData: listed = [] } = context.catalog.update(
-      lock,
-      id,
-      (record) => ({ bigData: withItem(record, item) }),
-    );
-    context.bigData.removeUnlisted(lock, id, listed);
+    let { bigData: listed = [] } = context.catalog.get(id);
+    try {
+      context.bigData.publish(lock, id, { path, digest: item.digest });
+      const after = context.catalog.update(lock, id, (record) => ({ bigData: withItem(record, item) }));
+      listed = after.bigData ?? [];
+    } finally {
+      context.bigData.removeUnlisted(lock, id, listed);
+    }
   }, request.signal);
   return item;
 }

@@ -31,7 +31,9 @@ export function findRecord(context: StoreContext, ref: string): FoundRecord {
   }
   throw new StrataError(
     "NOT_FOUND",
-    `Cannot find catalog record "${ref}": none has this id or name, and no id begins so; "strata layers" lists them`,
+    `Cannot find catalog record "${
+      ref.slice(0, 200)
+    }": none has this id or name, and no id begins so; "strata layers" lists them`,
     { kind: "record", ref },
   );
 }
@@ -57,7 +59,9 @@ function recordIn({ catalog, layerDb }: ReadingContext, ref: string): CatalogRec
   const candidates = records.map(({ id }) => id);
   throw new StrataError(
     "AMBIGUOUS",
-    `Cannot tell which record "${ref}" means: ${candidates.length} stand for this layer; give the id of one`,
+    `Cannot tell which record "${
+      ref.slice(0, 200)
+    }" means: ${candidates.length} stand for this layer; give the id of one`,
     { ref, candidates },
   );
 }
