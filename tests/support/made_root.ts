@@ -48,7 +48,7 @@ export class MadeRoot implements Disposable {
   /** A root with the layer `sound`. */
   static async make(driver: "overlay" | "vfs"): Promise<MadeRoot> {
     const made = new MadeRoot(driver);
-    await made.addSound();
+    await made.#addSound();
     return made;
   }
 
@@ -89,7 +89,7 @@ export class MadeRoot implements Disposable {
     cpSync(this.treeOf("sound"), this.treeOf(id), { recursive: true });
   }
 
-  private async addSound(): Promise<void> {
+  async #addSound(): Promise<void> {
     using scratch = new ScratchRoot();
     await using store = await scratch.open({ driver: "vfs" });
     const { chainId, diffId } = await store.register(streamOf(SOUND));
