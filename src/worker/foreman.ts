@@ -2,8 +2,9 @@
 /**
  * Starting threads without stopping the one that asks: `new Worker` takes 30 to 150 ms of its caller's time on Deno 2.9,
  * so a thread of its own does it, and only that one is started here, once in a process. But a thread's thread begins half a
- * second late on Deno 2.9, which waits for a debugger, whether there is one or not: where nothing but the job counts,
- * threads are started here.
+ * second late on Deno 2.9: where the thread that starts it has an inspector session, and every thread but the main one has,
+ * it looks for a debugger's word each millisecond before it runs anything, and gives up after 500 ms. No message, timer or
+ * protocol command from within the process ends that. So where nothing but the job counts, threads are started here.
  *
  * @module
  */

@@ -333,7 +333,7 @@ function layersDir(imageHome: string): string {
 }
 
 function openStore(root: string): Promise<LayerStore> {
-  return LayerStore.open({ root, runRoot: `${root}-run`, durability: "none" });
+  return LayerStore.open({ root, runRoot: `${root}-run`, durability: "none", pace: "full" });
 }
 
 function environmentOf(root: string): Readonly<Record<string, string>> {

@@ -38,7 +38,13 @@ describe("a real image", needs, () => {
     for (const format of ["image.docker.tar", "image.oci", "image.oci.tar"]) {
       it(`from ${format} is on ${driver} what other programs make of it`, async () => {
         const root = `${scratch}/${driver}-${format}`;
-        await using store = await LayerStore.open({ root, runRoot: `${root}-run`, driver, durability: "none" });
+        await using store = await LayerStore.open({
+          root,
+          runRoot: `${root}-run`,
+          driver,
+          durability: "none",
+          pace: "full",
+        });
         const source = { kind: "path", path: `${image}/${format}` } as const;
         const [loaded] = await loadImage(LayerStore.contextOf(store), source);
         assert.ok(loaded?.chainId);

@@ -212,7 +212,14 @@ function say(word: ChildWord): void {
 const order: StressOrder = JSON.parse(process.argv[2] ?? "{}");
 const { root, runRoot, driver, durability = "none" } = order;
 try {
-  await using store = await LayerStore.open({ root, runRoot, driver, durability, lockTimeoutMs: 300_000 });
+  await using store = await LayerStore.open({
+    root,
+    runRoot,
+    driver,
+    durability,
+    pace: "full",
+    lockTimeoutMs: 300_000,
+  });
   await new StressWorker(store, order).run();
   say({ type: "done" });
 } catch (error) {
