@@ -21,18 +21,16 @@ const PLAIN = /^[ -~]*$/;
 
 /** The table as text, a line for each item after the headings. The time is that of the items: lists can have thousands. */
 export function tableText<T>(columns: readonly Column<T>[], items: readonly T[]): string {
-  const rows = [
-    columns.map(({ heading }) => heading),
-    ...items.map((item) => columns.map(({ cell }) => lineOf(cell(item)))),
-  ];
-  const widths = columns.map((_, at) => rows.reduce((most, row) => Math.max(most, widthOf(row[at] ?? "")), 0));
-  return rows.map((row) => {
-    const cells = row.map((text, at) => {
-      const blanks = " ".repeat((widths[at] ?? 0) - widthOf(text));
-      return columns[at]?.align === "right" ? blanks + text : text + blanks;
+  const drawn = columns.map(({ heading, align, cell }) => {
+    const cells = [heading, ...items.map((item) => lineOf(cell(item)))].map((text) => ({ text, width: widthOf(text) }));
+    const most = cells.reduce((widest, { width }) => Math.max(widest, width), 0);
+    return cells.map(({ text, width }) => {
+      const blanks = " ".repeat(most - width);
+      return align === "right" ? blanks + text : text + blanks;
     });
-    return `${cells.join(GAP).trimEnd()}\n`;
-  }).join("");
+  });
+  const line = (row: number): string => `${drawn.map((cells) => cells[row] ?? "").join(GAP).trimEnd()}\n`;
+  return Array.from({ length: items.length + 1 }, (_, row) => line(row)).join("");
 }
 
 /** Columns of a terminal. */
@@ -42,5 +40,5 @@ function widthOf(text: string): number {
 
 /** An item has one line. */
 function lineOf(text: string): string {
-  return text.replace(/[\r\n]+/g, " ");
+  return /[\r\n]/.test(text) ? text.replace(/[\r\n]+/g, " ") : text;
 }

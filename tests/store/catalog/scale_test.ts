@@ -14,7 +14,7 @@ import { makeManyRecords, recordIdOf, recordNameOf } from "../../support/many_re
 import { ScratchRoot, streamOf } from "../../support/scratch_store.ts";
 
 const FEW = 10;
-const MANY = 2000;
+const MANY = 1000;
 /** What a call may be more or less by chance, such as a wait for a lock. */
 const SLACK = 8;
 
@@ -34,6 +34,18 @@ describe("a store of many records", () => {
     const count = await countCalls(() => assert.equal(store.catalog.layers().length, MANY));
     assert.ok(count < 1.1 * MANY, `${count} calls`);
     assert.equal(store.catalog.layers().some(({ missing }) => missing), false);
+  });
+
+  it("asks a layer where its record is of an earlier version and does not repeat it", async () => {
+    using scratch = new ScratchRoot();
+    await using store = await scratch.open({ driver: "vfs" });
+    const { chainId, diffId } = await store.register(streamOf(layerTar([file("a", "alpha")])));
+    const { layout } = LayerStore.contextOf(store);
+    const { content: _content, ...record } = await store.catalog.add(chainId, { id: "one" });
+    writeFileSync(layout.recordPath(record.id), JSON.stringify({ schema: 1, ...record }));
+    assert.equal(store.catalog.layers()[0]?.content?.diffId, diffId);
+    renameSync(layout.layerDir(chainId), `${scratch.dir}/gone`);
+    assert.deepEqual(store.catalog.layers().map(({ content, missing }) => [content, missing]), [[undefined, true]]);
   });
 
   it("hides no record behind one that is torn, foreign or large", async () => {
