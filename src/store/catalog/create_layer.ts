@@ -17,7 +17,7 @@ import type { CatalogRecord } from "../../metadata/catalog/catalog_record.ts";
 import type { BlobInfo } from "../../metadata/blob_info.ts";
 import { type MountName, parseMountName } from "../../metadata/mounts.ts";
 import { applyDiff } from "../apply_diff.ts";
-import type { StoreContext } from "../context.ts";
+import { namingRoot, type StoreContext } from "../context.ts";
 import { commit } from "../commit.ts";
 import { makeRWLayer, type MakeRWLayerOptions } from "../create_rw_layer.ts";
 import { EMPTY_LAYER } from "../empty_layer.ts";
@@ -28,11 +28,19 @@ import { release } from "../release.ts";
 import { releaseRWLayer } from "../release_rw_layer.ts";
 import { ensureHere } from "../roots/refer.ts";
 import { type Target, targetOf } from "../target.ts";
-import { setBigData } from "./big_data.ts";
+import { checkBigDataKey } from "../../metadata/catalog/big_data_files.ts";
+import type { Staging } from "../../metadata/staging.ts";
+import { stageBigData } from "./big_data.ts";
 import { findRecord } from "./find_record.ts";
-import { claimId, type CreateRecordOptions, publishRecord, type RecordSubject, requireFree } from "./make_record.ts";
+import {
+  claimId,
+  type CreateRecordOptions,
+  publishRecord,
+  type RecordSubject,
+  requireFree,
+  type StagedItem,
+} from "./make_record.ts";
 import { layerBelow, mapsToShow } from "./parent.ts";
-import { deleteRecord } from "./remove_record.ts";
 
 /** How a layer is made that a record is to stand for. */
 export interface CreateLayerOptions extends Omit<CreateRecordOptions, "flags" | "blob"> {
@@ -84,19 +92,31 @@ interface Made {
 export async function putLayer(context: StoreContext, options: PutLayerOptions): Promise<CatalogRecord> {
   try {
     requireFree(context, options);
-    return await withBigData(context, await makeClaimed(context, options), options);
+    context.dockerd.requireAbsent();
+    if (options.bigData === undefined) return await makeClaimed(context, options, []);
+    await using staging = context.staging.create("data items");
+    const data = await namingRoot(context, () => stageItems(context, staging, options));
+    return await makeClaimed(context, options, data);
   } catch (error) {
     if (options.diff?.locked === false) await options.diff.cancel(error).catch(() => {});
     throw error;
   }
 }
 
-async function makeClaimed(context: StoreContext, options: PutLayerOptions): Promise<CatalogRecord> {
+async function makeClaimed(
+  context: StoreContext,
+  options: PutLayerOptions,
+  data: readonly StagedItem[],
+): Promise<CatalogRecord> {
   using claimed = claimId(context, options.id);
-  return await make(context, claimed.id, options);
+  return await make(context, claimed.id, { ...options, data });
 }
 
-async function make(context: StoreContext, id: RecordId, options: PutLayerOptions): Promise<CatalogRecord> {
+async function make(
+  context: StoreContext,
+  id: RecordId,
+  options: PutLayerOptions & { readonly data: readonly StagedItem[] },
+): Promise<CatalogRecord> {
   const made = options.access === "writable"
     ? await makeWritable(context, id, options)
     : await makeSealed(context, id, options);
@@ -104,6 +124,7 @@ async function make(context: StoreContext, id: RecordId, options: PutLayerOption
     const { metadata = made.metadata, names, flags, mountLabel } = options;
     const record = await publishRecord(context, id, {
       ...made.subject,
+      data: options.data,
       ...(names === undefined ? {} : { names }),
       ...(flags === undefined ? {} : { flags }),
       ...(metadata === undefined ? {} : { metadata }),
@@ -265,8 +286,14 @@ interface Template {
 
 /** The store must have what it copies, if only by a stand-in. */
 async function templateOf(context: StoreContext, ref: string, held: HeldLayers): Promise<Template> {
-  const { record } = findRecord(context, ref);
+  const { record, root } = findRecord(context, ref);
   if (record.target.kind === "layer") await ensureHere(context, record.target.chainId, held);
+  else if (root !== undefined) {
+    const message =
+      `Cannot copy writable layer "${ref}": it lies in "${root.path}", which is only read; copy it here first, ` +
+      'with "strata adopt"';
+    throw new StrataError("NOT_SUPPORTED", message, { feature: "templates that are writable layers of further roots" });
+  }
   return { record, target: targetOf(context, record) };
 }
 
@@ -282,21 +309,23 @@ async function fill(
   });
 }
 
-async function withBigData(
+/** Before there is a record, so that it comes with all of them or not at all. */
+async function stageItems(
   context: StoreContext,
-  record: CatalogRecord,
+  staging: Staging,
   { bigData = new Map(), signal }: PutLayerOptions,
-): Promise<CatalogRecord> {
-  try {
-    for (const [key, bytes] of bigData) {
-      const value = new Blob([bytes]).stream();
-      await setBigData(context, record.id, { key, value, ...(signal === undefined ? {} : { signal }) });
-    }
-  } catch (error) {
-    await deleteRecord(context, record.id, { whenUsed: "remove" });
-    throw error;
+): Promise<StagedItem[]> {
+  const staged: StagedItem[] = [];
+  for (const [key, bytes] of bigData) {
+    checkBigDataKey(key);
+    const path = staging.path(`data-${staged.length}`);
+    const value = new Blob([bytes]).stream();
+    staged.push({
+      path,
+      item: await stageBigData(context, path, { key, value, ...(signal === undefined ? {} : { signal }) }),
+    });
   }
-  return bigData.size === 0 ? record : context.catalog.get(record.id);
+  return staged;
 }
 
 /** A record may come to have another one, so the name is not the id alone. */

@@ -85,12 +85,15 @@ export async function unmountRecord(context: StoreContext, ref: string, options:
   const found = findRecord(context, ref);
   const { record } = found;
   if (mountedTimes(context, found) === 0) {
-    const message =
-      `Cannot unmount "${record.id}": this record has not mounted its layer; "strata mounts" lists what is`;
-    throw new StrataError("NOT_FOUND", message, { kind: "mount", ref: record.id });
+    throw notMounted(record.id);
   }
   await giveUp(context, shownBy(context, found), { ...options, holder: record.id });
   return mountedTimes(context, found);
+}
+
+function notMounted(ref: string): StrataError<"NOT_FOUND"> {
+  const message = `Cannot unmount "${ref}": this record has not mounted its layer; "strata mounts" lists what is`;
+  return new StrataError("NOT_FOUND", message, { kind: "mount", ref });
 }
 
 /** What only stood for a layer elsewhere, so that it could be mounted, goes with the last mount. */
@@ -110,6 +113,9 @@ async function giveUp(context: StoreContext, target: MountTarget, options: Unmou
 export async function unmountRef(context: StoreContext, ref: string, options: UnmountOptions = {}): Promise<number> {
   const located = locate(context, ref);
   const found = onlyRecord(located);
+  const { record } = located.target;
+  if (located.root !== undefined && !("name" in record) && !context.layerDb.has(record.chainId)) throw notMounted(ref);
+  if (found?.root !== undefined && mountedTimes(context, found) === 0) throw notMounted(found.record.id);
   if (found === undefined) return await giveUp(context, ownTarget(context, located.target), options);
   const { id } = found.record;
   if (mountedTimes(context, found) > 0) return await unmountRecord(context, id, options);
