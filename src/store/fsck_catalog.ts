@@ -14,7 +14,7 @@ import { recordClaim } from "../metadata/claims.ts";
 import type { WriteLock } from "../metadata/write_lock.ts";
 import { throwIfAborted } from "../stream/signal.ts";
 import { verified } from "./catalog/big_data.ts";
-import { makeView } from "./catalog/create_layer.ts";
+import { makeView } from "./catalog/record_view.ts";
 import { type StoreContext, underLock } from "./context.ts";
 import type { CheckOptions, FsckFinding } from "./fsck_check.ts";
 import { AGAIN, damage, removal, REPAIR, strayFile } from "./fsck_finding.ts";

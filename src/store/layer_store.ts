@@ -41,7 +41,7 @@ import { inspect, type Inspection } from "./inspect.ts";
 import { type StoreInfo, storeInfo } from "./info.ts";
 import { allViews, type DeletedLayer, type Layer, type LayerView, type TarStreamOptions } from "./layer.ts";
 import { listMounts, type MountedTarget } from "./list_mounts.ts";
-import { type MountOptions, type UnmountOptions, unmountTarget } from "./mount.ts";
+import type { MountOptions, UnmountOptions } from "./mount.ts";
 import { openContext, type OpenOptions } from "./open.ts";
 import { register, type RegisterOptions, type RegisterWithDescriptorOptions } from "./register.ts";
 import { registerByGraphId, type RegisterByGraphIdOptions } from "./register_by_graph_id.ts";
@@ -290,10 +290,6 @@ export class LayerStore implements AsyncDisposable {
    * @throws {StrataError} `NOT_FOUND` when it is not mounted
    */
   async unmount(refOrPath: string, options: UnmountOptions = {}): Promise<number> {
-    const byPath = refOrPath.includes("/")
-      ? this.mounts().find((mounted) => mounted.path === refOrPath.replace(/\/+$/, ""))?.target
-      : undefined;
-    if (byPath !== undefined) return await unmountTarget(this.#context, byPath, options);
     return await unmountRef(this.#context, refOrPath, options);
   }
 

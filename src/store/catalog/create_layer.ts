@@ -12,10 +12,10 @@
 import type { ChainId } from "../../core/digest.ts";
 import { StrataError } from "../../core/errors.ts";
 import type { IdMappings } from "../../core/id_map.ts";
-import { randomId, type RecordId } from "../../core/ids.ts";
+import type { RecordId } from "../../core/ids.ts";
 import type { CatalogRecord } from "../../metadata/catalog/catalog_record.ts";
 import type { BlobInfo } from "../../metadata/blob_info.ts";
-import { type MountName, parseMountName } from "../../metadata/mounts.ts";
+import type { MountName } from "../../metadata/mounts.ts";
 import { applyDiff } from "../apply_diff.ts";
 import { namingRoot, type StoreContext } from "../context.ts";
 import { commit } from "../commit.ts";
@@ -40,7 +40,8 @@ import {
   requireFree,
   type StagedItem,
 } from "./make_record.ts";
-import { layerBelow, mapsToShow } from "./parent.ts";
+import { layerBelow } from "./parent.ts";
+import { makeView, mapsToShow, ownMountName } from "./record_view.ts";
 
 /** How a layer is made that a record is to stand for. */
 export interface CreateLayerOptions extends Omit<CreateRecordOptions, "flags" | "blob"> {
@@ -224,30 +225,6 @@ async function copyOf(
   return { layer, blob, metadata, ...(awaits === undefined ? {} : { awaits }) };
 }
 
-/** The writable layer through which a layer is shown under other ids than it is kept under; none where they are the same. */
-export async function makeView(
-  context: StoreContext,
-  { id, chainId, idMappings: wanted, options }: {
-    readonly id: RecordId;
-    readonly chainId: ChainId;
-    /** Absent: as the store keeps its layers. */
-    readonly idMappings: IdMappings | undefined;
-    readonly options: Pick<CreateLayerOptions, "mountLabel" | "signal">;
-  },
-): Promise<MountName | undefined> {
-  const idMappings = await mapsToShow(context, chainId, wanted);
-  if (idMappings === undefined) return undefined;
-  const { mountLabel, signal } = options;
-  const { name } = await makeRWLayer(context, ownMountName(id), {
-    parent: chainId,
-    record: id,
-    idMappings,
-    ...(mountLabel === undefined ? {} : { mountLabel }),
-    ...(signal === undefined ? {} : { signal }),
-  });
-  return name;
-}
-
 async function makeWritable(context: StoreContext, id: RecordId, options: PutLayerOptions): Promise<Made> {
   const { template: templateRef, mountName, diff, mountLabel, storageOptions, signal } = options;
   using held = new HeldLayers(context);
@@ -326,9 +303,4 @@ async function stageItems(
     });
   }
   return staged;
-}
-
-/** A record may come to have another one, so the name is not the id alone. */
-export function ownMountName(id: RecordId): MountName {
-  return parseMountName(`record-${id}-${randomId().slice(0, 12)}`);
 }

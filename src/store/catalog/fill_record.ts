@@ -16,7 +16,7 @@ import { References } from "../references.ts";
 import { register, type RegisterOptions } from "../register.ts";
 import { deleteUnneeded, release } from "../release.ts";
 import { releaseRWLayer } from "../release_rw_layer.ts";
-import { makeView } from "./create_layer.ts";
+import { makeView } from "./record_view.ts";
 import { contentOf, heldMounts, mountedId } from "./entry.ts";
 import { findOwnRecord } from "./find_record.ts";
 

@@ -13,13 +13,14 @@ import { type MountOptions, type MountTarget, mountTarget, type UnmountOptions, 
 import { HeldLayers } from "../held_layers.ts";
 import { deleteUnneeded } from "../release.ts";
 import { locate, type LocatedTarget } from "../roots/locate.ts";
+import { listMounts } from "../list_mounts.ts";
 import { releaseRWLayer } from "../release_rw_layer.ts";
 import { ensureHere } from "../roots/refer.ts";
 import { ensureWritableHere, outsideMountName } from "../roots/refer_to_writable.ts";
 import { targetOf } from "../target.ts";
 import { makeRWLayer } from "../create_rw_layer.ts";
 import { heldMounts, mountedId, ownMountOf } from "./entry.ts";
-import { mapsToShow } from "./parent.ts";
+import { mapsToShow } from "./record_view.ts";
 import { findRecord, type FoundRecord } from "./find_record.ts";
 
 /**
@@ -106,11 +107,15 @@ async function giveUp(context: StoreContext, target: MountTarget, options: Unmou
 }
 
 /**
- * Gives up a mount of what a word means: the record's own, where it means one that has some, else nobody's in particular.
+ * Gives up a mount of what a word means, which may be the path of the mount: the record's own, where it means one that has
+ * some, else nobody's in particular.
  * @returns how many the record, or the layer, has left
  * @throws {StrataError} `NOT_FOUND` when there is none; `IN_USE`, `LOCKED`
  */
 export async function unmountRef(context: StoreContext, ref: string, options: UnmountOptions = {}): Promise<number> {
+  const path = ref.replace(/\/+$/, "");
+  const byPath = ref.includes("/") ? listMounts(context).find((mounted) => mounted.path === path) : undefined;
+  if (byPath !== undefined) return await giveUp(context, byPath.target, options);
   const located = locate(context, ref);
   const found = onlyRecord(located);
   const { record } = located.target;

@@ -73,16 +73,3 @@ function readable({ catalog }: ReadingContext, id: RecordId): CatalogRecord | un
     throw error;
   }
 }
-
-/**
- * The ids under which a layer has to be mapped to be shown under these, or as the store keeps its layers; `undefined` where it
- * is kept so. A layer that stands for one of another root may be kept under others.
- */
-export async function mapsToShow(
-  { driver, layerDb }: StoreContext,
-  chainId: ChainId,
-  wanted: IdMappings | undefined,
-): Promise<IdMappings | undefined> {
-  const maps = wanted ?? driver.spec.idMappings ?? IDENTITY;
-  return sameIdMappings(maps, await driver.idMappingsOf(layerDb.read(chainId).cacheId)) ? undefined : maps;
-}

@@ -33,7 +33,7 @@ import { HeldLayers } from "../held_layers.ts";
 import { deleteUnneeded } from "../release.ts";
 import { releaseRWLayer } from "../release_rw_layer.ts";
 import { ensureHere } from "../roots/refer.ts";
-import { makeView } from "./create_layer.ts";
+import { makeView } from "./record_view.ts";
 import { claimId, type CreateRecordOptions, publishRecord, requireFree } from "./make_record.ts";
 import { layerBelow } from "./parent.ts";
 
