@@ -31,8 +31,8 @@ import { fitsMountData, type OverlayMount, overlayMountData, parseMountOptions }
 import type { OverlayOptions } from "../options.ts";
 import { switchesFor } from "./probe.ts";
 import { isCommitted } from "../seal.ts";
-import { Shifting } from "./shifting.ts";
 import { diffOf, isOutside } from "../outside/outside_diff.ts";
+import { Shifting } from "./shifting.ts";
 import { ShortNames, shortNames } from "./short_names.ts";
 import { type ShownLayer, ShownLayers } from "./shown_layers.ts";
 
