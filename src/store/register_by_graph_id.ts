@@ -16,14 +16,13 @@ import type { ChainId, DiffId } from "../core/digest.ts";
 import { StrataError } from "../core/errors.ts";
 import type { CacheId } from "../core/ids.ts";
 import type { LayerLocation } from "../driver/interfaces/layer_sealer.ts";
-import { copyContent } from "../host/copy_tree.ts";
-import { fromOsError } from "../host/errno.ts";
-import { ensureDir, openForRead, openForWrite } from "../host/files.ts";
+import { openForRead } from "../host/files.ts";
 import { directoryClaim } from "../metadata/claims.ts";
 import { type LayerRecord, TAR_SPLIT_FILE } from "../metadata/layer_record.ts";
 import { locationsOf, requireRoom } from "./chains.ts";
 import { namingRoot, type StoreContext, syncUnlessVolatile, underLock } from "./context.ts";
 import { parseGraphId, requireDirectory } from "./graph_id.ts";
+import { copyTarSplit } from "./copy_tar_split.ts";
 import { HeldLayers } from "./held_layers.ts";
 import type { Layer } from "./layer.ts";
 
@@ -81,7 +80,7 @@ async function adopt(context: StoreContext, adoption: Adoption): Promise<Layer> 
   await using staging = context.staging.create("register");
   const recordDir = staging.path("record");
   const tarSplitPath = `${recordDir}/${TAR_SPLIT_FILE}`;
-  copyTarSplit(options.tarSplitFile, recordDir);
+  copyTarSplit(options.tarSplitFile, recordDir, openForRead);
   await proveExport(context, { ...adoption, tarSplitPath });
   const { signal } = options;
   const facts = await context.pool.run("survey", { tarSplitPath }, signal === undefined ? {} : { signal });
@@ -109,17 +108,6 @@ function recordOf({ cacheId, options: { parent, diffId, sizeBytes } }: Adoption)
     sizeBytes,
     created: new Date().toISOString(),
   };
-}
-
-function copyTarSplit(from: string, recordDir: string): void {
-  try {
-    using source = openForRead(from);
-    ensureDir(recordDir, 0o700);
-    using target = openForWrite(`${recordDir}/${TAR_SPLIT_FILE}`);
-    copyContent(source, target);
-  } catch (error) {
-    throw fromOsError(error, `copy the tar-split file "${from}"`);
-  }
 }
 
 async function proveExport(context: StoreContext, proof: Adoption & { readonly tarSplitPath: string }): Promise<void> {

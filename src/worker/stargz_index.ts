@@ -7,14 +7,17 @@
  */
 import { fromText } from "../core/bytes.ts";
 import { type Digest, DigestWriter } from "../core/digest.ts";
-import type { TarEntry } from "../tar/entry.ts";
+import type { TarEntry, TarHandler } from "../tar/entry.ts";
 
 const INDEX_NAME = fromText("stargz.index.json");
 
 /** Watches the members of an archive go by. */
-export class StargzIndex {
+export class StargzIndex implements TarHandler {
   #hash: DigestWriter | undefined;
   #digest: Digest | undefined;
+
+  /** Headers are of no interest. */
+  segment(): void {}
 
   /** A member begins. */
   entry(entry: TarEntry): void {
@@ -32,6 +35,9 @@ export class StargzIndex {
     this.#digest = this.#hash?.finish();
     this.#hash = undefined;
   }
+
+  /** What the last member was is known already. */
+  end(): void {}
 
   /** Digest of the table, when the last member so far is one. */
   get digest(): Digest | undefined {

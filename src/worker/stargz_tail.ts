@@ -17,7 +17,6 @@ import { gunzipChunks } from "../compression/gzip.ts";
 import type { Digest } from "../core/digest.ts";
 import { isStrataError } from "../core/errors.ts";
 import { STARGZ_TOC_BLOB_BYTES_MAX, STARGZ_TOC_BYTES_MAX } from "../core/limits.ts";
-import type { TarEntry, TarHandler } from "../tar/entry.ts";
 import { TarReader } from "../tar/reader.ts";
 import { StargzIndex } from "./stargz_index.ts";
 
@@ -68,7 +67,7 @@ function offsetIn(footer: Buffer | undefined): number | undefined {
 }
 
 async function digestOfTable(member: Uint8Array): Promise<Digest | undefined> {
-  const archive = new TableArchive();
+  const archive = new StargzIndex();
   const reader = new TarReader(archive, TABLE_LIMITS);
   try {
     for await (const chunk of gunzipChunks([member])) reader.push(chunk);
@@ -77,25 +76,5 @@ async function digestOfTable(member: Uint8Array): Promise<Digest | undefined> {
     if (isStrataError(error)) return undefined;
     throw error;
   }
-  return archive.index.digest;
-}
-
-class TableArchive implements TarHandler {
-  readonly index = new StargzIndex();
-
-  segment(): void {}
-
-  entry(entry: TarEntry): void {
-    this.index.entry(entry);
-  }
-
-  data(bytes: Uint8Array): void {
-    this.index.data(bytes);
-  }
-
-  endEntry(): void {
-    this.index.endEntry();
-  }
-
-  end(): void {}
+  return archive.digest;
 }

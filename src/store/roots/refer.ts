@@ -10,13 +10,12 @@ import type { ChainId } from "../../core/digest.ts";
 import { StrataError } from "../../core/errors.ts";
 import { type CacheId, randomCacheId } from "../../core/ids.ts";
 import { outsideLayersOf } from "../../driver/driver.ts";
-import { copyContent } from "../../host/copy_tree.ts";
-import { fromOsError } from "../../host/errno.ts";
-import { ensureDir, openForWrite, openRegular } from "../../host/files.ts";
+import { openRegular } from "../../host/files.ts";
 import { type Claim, directoryClaim, layerClaim } from "../../metadata/claims.ts";
-import { type LayerRecord, TAR_SPLIT_FILE } from "../../metadata/layer_record.ts";
+import type { LayerRecord } from "../../metadata/layer_record.ts";
 import { recordsOf } from "../chains.ts";
 import { namingRoot, type StoreContext, syncUnlessVolatile, underLock } from "../context.ts";
+import { copyTarSplit } from "../copy_tar_split.ts";
 import type { HeldLayers } from "../held_layers.ts";
 import type { ReadOnlyRoot } from "./read_only_root.ts";
 
@@ -76,7 +75,7 @@ async function makeReference(context: StoreContext, cacheId: CacheId, reference:
   const { root, record, below } = reference;
   await using staging = area.create("refer");
   const recordDir = staging.path("record");
-  copyTarSplit(root.reading.layerDb.tarSplitPath(record.chainId), recordDir);
+  copyTarSplit(root.reading.layerDb.tarSplitPath(record.chainId), recordDir, openRegular);
   const outside = outsideLayersOf(root.reading.driver).asOutside(record.cacheId);
   await outsideLayersOf(driver).createStandIn(cacheId, below, outside);
   layerDb.stageRecord(recordDir, { ...record, cacheId, created: new Date().toISOString(), outside: root.path });
@@ -102,15 +101,4 @@ export function requireSameDriver({ driver }: StoreContext, { path, reading }: R
       '"strata adopt"',
     { feature: `layers of driver ${other}` },
   );
-}
-
-function copyTarSplit(from: string, recordDir: string): void {
-  try {
-    using source = openRegular(from);
-    ensureDir(recordDir, 0o700);
-    using target = openForWrite(`${recordDir}/${TAR_SPLIT_FILE}`);
-    copyContent(source, target);
-  } catch (error) {
-    throw fromOsError(error, `copy the tar-split file "${from}"`);
-  }
 }

@@ -14,7 +14,7 @@ import { parseLayerPath } from "../../core/layer_path.ts";
 import type { DiffGetter } from "../../driver/interfaces/diff_driver.ts";
 import { loadDriver } from "../../driver/registry.ts";
 import { isOsError } from "../../host/errno.ts";
-import type { TarEntry, TarHandler } from "../../tar/entry.ts";
+import type { TarEntry } from "../../tar/entry.ts";
 import { TarReader } from "../../tar/reader.ts";
 import { chunksFrom, stopChunks } from "../chunk_channel.ts";
 import { SplitRecorder } from "../split_recorder.ts";
@@ -39,38 +39,18 @@ export async function split({ input, tarSplitPath, driver, stack }: SplitRequest
   try {
     await using files = await (await loadDriver(driver)).diffGetter(stack);
     using archive = new SplitRecorder(tarSplitPath, { inTree: (entry) => hasContent(files, entry) });
-    const finder = new IndexFinder();
-    const reader = new TarReader(finder);
+    const index = new StargzIndex();
+    const reader = new TarReader(index);
     for await (const chunk of chunksFrom(input)) {
       archive.push(chunk);
       reader.push(chunk);
       archiveBytes += chunk.byteLength;
     }
     reader.end();
-    return { diffId: archive.end().diffId, archiveBytes, indexDigest: finder.index.digest };
+    return { diffId: archive.end().diffId, archiveBytes, indexDigest: index.digest };
   } finally {
     stopChunks(input);
   }
-}
-
-class IndexFinder implements TarHandler {
-  readonly index = new StargzIndex();
-
-  segment(): void {}
-
-  entry(entry: TarEntry): void {
-    this.index.entry(entry);
-  }
-
-  data(bytes: Uint8Array): void {
-    this.index.data(bytes);
-  }
-
-  endEntry(): void {
-    this.index.endEntry();
-  }
-
-  end(): void {}
 }
 
 function hasContent(files: Pick<DiffGetter, "openRead">, { name, size }: TarEntry): boolean {
