@@ -7,12 +7,11 @@
  */
 import { StrataError } from "../../core/errors.ts";
 import type { BlobInfo } from "../../metadata/blob_info.ts";
-import { type CatalogRecord, mappingsOf, standsFor } from "../../metadata/catalog/catalog_record.ts";
+import { type CatalogRecord, mappingsOf } from "../../metadata/catalog/catalog_record.ts";
 import { recordClaim } from "../../metadata/claims.ts";
 import { applyDiff as applyToWritable, type ApplyDiffOptions } from "../apply_diff.ts";
 import { type StoreContext, underLock } from "../context.ts";
 import type { Layer } from "../layer.ts";
-import { References } from "../references.ts";
 import { register, type RegisterOptions } from "../register.ts";
 import { deleteUnneeded, release } from "../release.ts";
 import { releaseRWLayer } from "../release_rw_layer.ts";
@@ -127,15 +126,19 @@ function requireAwaiting({ id, target }: CatalogRecord): void {
   throw new StrataError("CONFLICT", message, { kind: "diff", name: id });
 }
 
-/** Layers and writable layers that were made on it. Those on another record's empty layer are not told from them. */
-function childrenOf(context: StoreContext, { id, target }: CatalogRecord): string[] {
+/**
+ * Layers and writable layers that were made on it. Where other records stand for the same layer of nothing, those that were
+ * made on theirs are not told from them, but for the records that say so.
+ */
+function childrenOf({ layerDb, mounts, catalog }: StoreContext, { id, target }: CatalogRecord): string[] {
   if (target.kind !== "layer") return [];
-  const { records } = context.catalog.list();
-  const named = records.filter(({ parent }) => parent === id).map((record) => `record ${record.id}`);
-  if (records.some((record) => record.id !== id && standsFor(record, target.chainId))) return named;
-  const own = target.view === undefined ? undefined : `writable layer "${target.view}"`;
-  const users = new References(context).to(target.chainId);
-  return [...named, ...users.filter((user) => /^(damaged |writable |)layer /.test(user) && user !== own)];
+  const { chainId, view } = target;
+  const layers = layerDb.childrenOf(chainId).map((child) => `layer ${child.chainId}`);
+  const writable = [...mounts.on(chainId).mounts.keys()].filter((name) => name !== view);
+  const users = [...layers, ...writable.map((name) => `writable layer "${name}"`)];
+  // Most have none; only then all records need not be read.
+  if (users.length === 0 || catalog.referencesTo(chainId).length === 1) return users;
+  return catalog.list().records.filter(({ parent }) => parent === id).map((record) => `record ${record.id}`);
 }
 
 function progressTo(report: (bytes: number) => void): NonNullable<RegisterOptions["onProgress"]> {
