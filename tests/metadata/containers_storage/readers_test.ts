@@ -140,13 +140,16 @@ describe("the records of containers/storage", () => {
     const { catalog } = store("a", [
       { ...layer("abc1", 1), names: ["abc"] },
       layer("abd2", 2, "abc1"),
-      { id: "container" },
+      { id: "chosen" },
+      { id: "c0".repeat(32) },
     ]);
     const hex = digestHex(CHAIN_12);
     assert.equal(catalog.resolve("abc").records[0]?.id, "abc1");
     assert.equal(catalog.resolve("abc1").chainId, CHAIN_1);
     assert.equal(catalog.resolve("abd").chainId, CHAIN_12);
-    assert.equal(catalog.resolve("cont").records[0]?.id, "container");
+    assert.equal(catalog.resolve("c0c0").records[0]?.id, "c0".repeat(32));
+    assert.equal(catalog.resolve("chosen").records[0]?.id, "chosen");
+    assert.throws(() => catalog.resolve("chos"), { code: "NOT_FOUND" }, "a writable layer by its chosen id is a name");
     assert.equal(catalog.resolve(CHAIN_12).records[0]?.id, "abd2");
     assert.equal(catalog.resolve(hex.slice(0, 20)).chainId, CHAIN_12);
     assert.throws(() => catalog.resolve("ab"), { code: "AMBIGUOUS" });
