@@ -16,7 +16,7 @@ import { type OpenRootOptions, RootedDir } from "../../host/rooted_dir.ts";
 import { OverrideDir } from "../../changeset/override_dir.ts";
 import { WHITEOUT_PREFIX } from "../../changeset/whiteout.ts";
 import { diffOf, isOutside } from "./outside/outside_diff.ts";
-import { ProgramDir } from "./program_dir.ts";
+import { ProgramDir, ProgramFiles } from "./program_dir.ts";
 import { currentMarks, markName } from "./whiteouts.ts";
 
 /** Something that sets a layer's files apart. */
@@ -60,7 +60,8 @@ export function openDiff(dir: string, options: OpenRootOptions = {}): RootedDir 
 
 /** A layer's own files to change their owners, which are attributes' where these tell them, and else the files' own. */
 export function openDiffToChange(dir: string): RootedDir {
-  return hasForm(dir, "override") ? openDiff(dir) : RootedDir.open(`${dir}/diff`);
+  if (hasForm(dir, "override")) return openDiff(dir);
+  return hasForm(dir, "program") ? ProgramFiles.open(`${dir}/diff`) : RootedDir.open(`${dir}/diff`);
 }
 
 /**

@@ -98,3 +98,16 @@ export class ProgramDir extends OverrideDir {
     return this.#overrides === "honoured" ? super.said(attributes) : undefined;
   }
 }
+
+/** A directory that a mount program wrote, without the files that are its marks: to change the owners of all else. */
+export class ProgramFiles extends RootedDir {
+  /** See {@link RootedDir.open}. */
+  static override open(path: string, options: OpenRootOptions = {}): ProgramFiles {
+    return new ProgramFiles(RootedDir.openHandle(path, options), path);
+  }
+
+  /** See {@link RootedDir.list}. */
+  override list(path: LayerPath): DirEntry[] {
+    return super.list(path).filter(({ name }) => !name.startsWith(WHITEOUT_PREFIX));
+  }
+}
