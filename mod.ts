@@ -52,6 +52,17 @@ export type {
   DiffOptions,
 } from "./src/driver/interfaces/diff_driver.ts";
 export type { Driver } from "./src/driver/driver.ts";
+export type {
+  ApplyStagedOptions,
+  DifferDriver,
+  StagedTree,
+  StageOptions,
+  TreeDiffer,
+  TreeDifferOptions,
+} from "./src/driver/interfaces/differ_driver.ts";
+export type { UnsaidByTree } from "./src/changeset/settle_tree.ts";
+export { naiveDifferDriver } from "./src/driver/naive/naive_differ.ts";
+export type { DifferableDriver } from "./src/driver/naive/naive_differ.ts";
 export { findLayers } from "./src/driver/parts/layer_directory.ts";
 export type { LayerIdMapUpdater, UpdateIdMapOptions } from "./src/driver/interfaces/layer_id_maps.ts";
 export type { LayerLocation, LayerSealer, SealedLayer, SealRequest } from "./src/driver/interfaces/layer_sealer.ts";
@@ -135,6 +146,7 @@ export type { CompareOptions } from "./src/store/changes.ts";
 export type { ChecksumForGraphIdOptions, LayerChecksum } from "./src/store/checksum_for_graph_id.ts";
 export type { CleanupReport } from "./src/store/cleanup.ts";
 export type { CommitOptions } from "./src/store/commit.ts";
+export type { PlacedLayer, PlacedMount, StoreContents } from "./src/store/contents.ts";
 export type { CreateRWLayerOptions } from "./src/store/create_rw_layer.ts";
 export type { ContentCounts, Differ, DifferOptions, DifferOutput, ReusableLayer } from "./src/store/differ/differ.ts";
 export { describeDirectory, directoryDiffer } from "./src/store/differ/directory_differ.ts";

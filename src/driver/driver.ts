@@ -9,9 +9,8 @@
  * - {@link DiffDriver}, {@link DiffGetterDriver}: what differs between layers
  * - {@link LayerIdMapUpdater}: owners mapped, for containers with ids of their own
  * - {@link LayerSealer}, {@link LayerUpkeep}: what the layer store needs beside
+ * - {@link DifferDriver}: layers whose files somebody else brings
  * - {@link OutsideLayers}, {@link AdditionalLayerDriver}, where the driver can: layers of other stores
- *
- * What differs stage is no part of a driver's: the store seals it as every layer (`store/differ/`).
  *
  * @module
  */
@@ -19,6 +18,7 @@ import { StrataError } from "../core/errors.ts";
 import type { CacheId } from "../core/ids.ts";
 import type { AdditionalLayerDriver } from "./interfaces/additional_layer_driver.ts";
 import type { DiffDriver, DiffGetterDriver } from "./interfaces/diff_driver.ts";
+import type { DifferDriver } from "./interfaces/differ_driver.ts";
 import type { LayerIdMapUpdater } from "./interfaces/layer_id_maps.ts";
 import type { LayerLocation, LayerSealer } from "./interfaces/layer_sealer.ts";
 import type { LayerUpkeep } from "./interfaces/layer_upkeep.ts";
@@ -27,6 +27,8 @@ import type { ProtoDriver } from "./interfaces/proto_driver.ts";
 
 /** Keeps layers and mounts stacks of them: all that the layer store works with. */
 export interface Driver extends ProtoDriver, DiffDriver, DiffGetterDriver, LayerIdMapUpdater, LayerSealer, LayerUpkeep {
+  /** Layers whose files differs bring. */
+  readonly differs: DifferDriver;
   /** Layers whose files lie in other stores. Absent: the driver cannot have such. */
   readonly outsideLayers?: OutsideLayers;
   /** Layers of additional layer stores. Absent: the driver knows no such stores. */

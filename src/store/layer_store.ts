@@ -22,10 +22,10 @@ import { changes, type CompareOptions, diff, diffSize } from "./changes.ts";
 import { checksumForGraphId, type ChecksumForGraphIdOptions, type LayerChecksum } from "./checksum_for_graph_id.ts";
 import { cleanup, type CleanupReport } from "./cleanup.ts";
 import { commit, type CommitOptions } from "./commit.ts";
+import { contentsOf, type StoreContents } from "./contents.ts";
 import type { StoreContext } from "./context.ts";
 import { createRWLayer, type CreateRWLayerOptions } from "./create_rw_layer.ts";
 import type { Differ } from "./differ/differ.ts";
-import { differTarget } from "./differ/differ_target.ts";
 import {
   type RegisteredDiff,
   registerStagedDiff,
@@ -48,6 +48,7 @@ import { registerByGraphId, type RegisterByGraphIdOptions } from "./register_by_
 import { release } from "./release.ts";
 import { releaseRWLayer, type ReleaseRWLayerOptions } from "./release_rw_layer.ts";
 import type { RWLayer } from "./rw_layer.ts";
+import { furtherRoot, type FurtherRoot } from "./roots/further_root.ts";
 import { locate, readingOf } from "./roots/locate.ts";
 import { cacheIdOf, requireChain, resolveTarget, type Target } from "./target.ts";
 import { type Verification, verify, type VerifyOptions } from "./verify.ts";
@@ -150,7 +151,7 @@ export class LayerStore implements AsyncDisposable {
    * @throws {StrataError} `NOT_FOUND`; `AMBIGUOUS`; `NOT_SUPPORTED` when the driver does not tell
    */
   differTarget(ref: string): string {
-    return differTarget(this.#context, cacheIdOf(resolveTarget(this.#context, ref)));
+    return this.#context.driver.differs.differTarget(cacheIdOf(resolveTarget(this.#context, ref)));
   }
 
   /**
@@ -170,7 +171,17 @@ export class LayerStore implements AsyncDisposable {
     return this.#context.handles.retain(held.read(chainId));
   }
 
-  /** All layers on disk, and what is damaged. No handles are made. */
+  /** All that can be listed here and in further roots, with and without a record. Layers with one are not looked at. */
+  contents(): StoreContents {
+    return contentsOf(this.#context);
+  }
+
+  /** The further roots, in the order of their lookup, and what lies in each. */
+  roots(): FurtherRoot[] {
+    return this.#context.readOnlyRoots.map(furtherRoot);
+  }
+
+  /** All layers of the store's own root, and what is damaged. No handles are made. */
   layers(): LayerListing {
     return this.#context.layerDb.list();
   }

@@ -9,6 +9,7 @@ import { bulkCases } from "./driver_cases/bulk.ts";
 import { contentCases } from "./driver_cases/contents.ts";
 import { crashCases } from "./driver_cases/crashes.ts";
 import { depthCases } from "./driver_cases/depth.ts";
+import { differCases } from "./driver_cases/differs.ts";
 import { diffCases } from "./driver_cases/diffs.ts";
 import { hostileCases } from "./driver_cases/hostile.ts";
 import { idMapCases } from "./driver_cases/id_maps.ts";
@@ -43,6 +44,7 @@ export const driverCases: readonly DriverCase[] = [
   ...snapshotObjectCases,
   ...kindCases,
   ...diffCases,
+  ...differCases,
   ...contentCases,
   ...templateCases,
   ...idMapCases,

@@ -68,6 +68,15 @@ export type {
   DiffGetterDriver,
   DiffOptions,
 } from "../driver/interfaces/diff_driver.ts";
+export type {
+  ApplyStagedOptions,
+  DifferDriver,
+  StagedTree,
+  StageOptions,
+  TreeDiffer,
+  TreeDifferOptions,
+} from "../driver/interfaces/differ_driver.ts";
+export type { UnsaidByTree } from "../changeset/settle_tree.ts";
 export type { LayerLocation, LayerSealer, SealedLayer, SealRequest } from "../driver/interfaces/layer_sealer.ts";
 export type { OutsideLayers, OutsideTrait, OutsideTree } from "../driver/interfaces/outside_layers.ts";
 export type { Debris, LayerFault, LayerUpkeep } from "../driver/interfaces/layer_upkeep.ts";

@@ -4,12 +4,13 @@
  *
  * @module
  */
-import { linkSync, rmSync } from "node:fs";
+import { linkSync, mkdirSync, rmSync } from "node:fs";
 import type { CacheId } from "../../src/core/ids.ts";
 import { joinPath, type LayerPath, ROOT } from "../../src/core/layer_path.ts";
 import { RootedDir } from "../../src/host/rooted_dir.ts";
 import type { Change } from "../../src/changeset/change.ts";
 import type { Driver } from "../../src/driver/driver.ts";
+import type { DifferDriver } from "../../src/driver/interfaces/differ_driver.ts";
 import type { DriverSpec } from "../../src/driver/interfaces/driver_spec.ts";
 import type { SealedLayer, SealRequest } from "../../src/driver/interfaces/layer_sealer.ts";
 import { OverlayDriver } from "../../src/driver/overlay/overlay_driver.ts";
@@ -50,6 +51,18 @@ function sealing(change: (request: SealRequest) => SealRequest): (spec: DriverSp
     })(spec);
 }
 
+/** Gives a driver another part for differs. */
+function withDiffers(driver: Driver, change: (differs: DifferDriver) => Partial<DifferDriver>): Driver {
+  const { differs } = driver;
+  const own: DifferDriver = {
+    applyDiffWithDiffer: (...all) => differs.applyDiffWithDiffer(...all),
+    applyDiffFromStagingDirectory: (...all) => differs.applyDiffFromStagingDirectory(...all),
+    cleanupStagingDirectory: (staging) => differs.cleanupStagingDirectory(staging),
+    differTarget: (id) => differs.differTarget(id),
+  };
+  return Object.assign(driver, { differs: { ...own, ...change(own) } });
+}
+
 /** The drivers. */
 export const brokenDrivers: readonly BrokenDriver[] = [
   {
@@ -75,6 +88,34 @@ export const brokenDrivers: readonly BrokenDriver[] = [
       outsideLayers.createStandIn = (id, _, outside) => createStandIn.call(outsideLayers, id, undefined, outside);
       return driver;
     },
+  },
+  {
+    fault: "forgets what a staged tree hides",
+    foundBy: "differs: what one staged hides what it says, and nothing else",
+    open: (spec) =>
+      withDiffers(new VfsDriver(spec), ({ applyDiffFromStagingDirectory: apply }) => ({
+        applyDiffFromStagingDirectory: (id, parent, staged) => apply(id, parent, { ...staged, whiteouts: [] }),
+      })),
+  },
+  {
+    fault: "gives a layer the root of the staging directory",
+    foundBy: "differs: the root stays as it was, unless the staged tree's is wanted",
+    open: (spec) =>
+      withDiffers(new VfsDriver(spec), ({ applyDiffFromStagingDirectory: apply }) => ({
+        applyDiffFromStagingDirectory: (id, parent, staged) => apply(id, parent, { ...staged, root: "as staged" }),
+      })),
+  },
+  {
+    fault: "leaves behind what a failed differ has staged",
+    foundBy: "differs: one that fails leaves nothing, and no other's staging directory is touched",
+    open: (spec) =>
+      withDiffers(new VfsDriver(spec), ({ applyDiffWithDiffer: stage }) => ({
+        applyDiffWithDiffer: async (differ, { staging, ...options }) => {
+          mkdirSync(staging, { recursive: true });
+          const { staged, output } = await stage(differ, { staging: `${staging}/inner`, ...options });
+          return { staged: { ...staged, staging }, output };
+        },
+      })),
   },
   {
     fault: "loses attributes",

@@ -13,10 +13,12 @@ import type { Change } from "../../changeset/change.ts";
 import type { TreeView } from "../../changeset/tree_view.ts";
 import type { Driver } from "../driver.ts";
 import type { DiffGetter, DiffOptions } from "../interfaces/diff_driver.ts";
+import type { DifferDriver } from "../interfaces/differ_driver.ts";
 import type { DriverCapabilities, DriverSpec, OutsideHome } from "../interfaces/driver_spec.ts";
 import type { LayerLocation } from "../interfaces/layer_sealer.ts";
 import type { OutsideLayers, OutsideTree } from "../interfaces/outside_layers.ts";
 import type { DiskUsage, FoundLayer, LayerTree, StatusRow } from "../interfaces/proto_driver.ts";
+import { naiveDifferDriver } from "../naive/naive_differ.ts";
 import { viewedDiff, viewedDiffSize } from "../parts/view_diff.ts";
 
 /** A home of containers/storage, for reading. */
@@ -33,6 +35,12 @@ export abstract class ReadOnlyDriver implements Driver {
     createStandIn: () => this.refuse("make layers"),
     standInOf: () => undefined,
     asOutside: (id) => this.asOutside(id),
+  };
+  readonly differs: DifferDriver = {
+    applyDiffWithDiffer: () => Promise.reject(this.#refusal("stage layers")),
+    applyDiffFromStagingDirectory: () => Promise.reject(this.#refusal("apply diffs")),
+    cleanupStagingDirectory: () => Promise.reject(this.#refusal("remove anything")),
+    differTarget: (id) => naiveDifferDriver(this).differTarget(id),
   };
   readonly #spec: DriverSpec;
   readonly #outside: (() => OutsideHome) | undefined;

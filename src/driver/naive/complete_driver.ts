@@ -25,6 +25,7 @@ import type {
   DiffOptions,
 } from "../interfaces/diff_driver.ts";
 import type { Driver } from "../driver.ts";
+import type { DifferDriver } from "../interfaces/differ_driver.ts";
 import type { DriverCapabilities, DriverSpec } from "../interfaces/driver_spec.ts";
 import type { LayerLocation, SealedLayer, SealRequest } from "../interfaces/layer_sealer.ts";
 import type { LayerIdMapUpdater, UpdateIdMapOptions } from "../interfaces/layer_id_maps.ts";
@@ -35,6 +36,7 @@ import type { AdditionalLayerDriver } from "../interfaces/additional_layer_drive
 import type { OutsideLayers } from "../interfaces/outside_layers.ts";
 import { unmountBelow } from "../parts/mounting.ts";
 import { MadeLayers } from "./made_layers.ts";
+import { naiveDifferDriver } from "./naive_differ.ts";
 import { naiveDiffDriver } from "./naive_diff.ts";
 import type {
   Awaitable,
@@ -61,7 +63,8 @@ import {
 export type DriverParts =
   & ProtoDriver
   & Partial<DiffDriver & DiffGetterDriver & LayerIdMapUpdater & LayerUpkeep & LayerRenamer & StorageOptions>
-  & Pick<Driver, "outsideLayers" | "additionalLayers">;
+  & Pick<Driver, "outsideLayers" | "additionalLayers">
+  & Partial<Pick<Driver, "differs">>;
 
 /** Gives layers other names. */
 export interface LayerRenamer {
@@ -86,6 +89,7 @@ export function completeDriver(proto: DriverParts): Driver {
 class CompletedDriver implements Driver {
   readonly spec: DriverSpec;
   readonly capabilities: DriverCapabilities;
+  readonly differs: DifferDriver;
   readonly outsideLayers?: OutsideLayers;
   readonly additionalLayers?: AdditionalLayerDriver;
   readonly #proto: DriverParts;
@@ -104,6 +108,7 @@ class CompletedDriver implements Driver {
     };
     if (proto.outsideLayers !== undefined) this.outsideLayers = proto.outsideLayers;
     if (proto.additionalLayers !== undefined) this.additionalLayers = proto.additionalLayers;
+    this.differs = proto.differs ?? naiveDifferDriver(this);
     this.#proto = proto;
     this.#diffs = naiveDiffDriver(this);
     this.#layers = new MadeLayers(proto);

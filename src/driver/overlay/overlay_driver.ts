@@ -15,6 +15,7 @@ import type { TreeView } from "../../changeset/tree_view.ts";
 import type { ApplyOptions, Diff, DiffDriver, DiffGetter, DiffOptions } from "../interfaces/diff_driver.ts";
 import { directoryUsage } from "../parts/directory_size.ts";
 import type { Driver } from "../driver.ts";
+import type { DifferDriver } from "../interfaces/differ_driver.ts";
 import type { DriverCapabilities, DriverSpec } from "../interfaces/driver_spec.ts";
 import type { UpdateIdMapOptions } from "../interfaces/layer_id_maps.ts";
 import type { LayerIds } from "../parts/layer_ids.ts";
@@ -33,6 +34,7 @@ import type {
 import { findLayers } from "../parts/layer_directory.ts";
 import { unmountBelow } from "../parts/mounting.ts";
 import { type LayerQuota, parseLimits, UNLIMITED } from "../parts/quota.ts";
+import { naiveDifferDriver } from "../naive/naive_differ.ts";
 import { naiveDiffDriver } from "../naive/naive_diff.ts";
 import { attempt, refuseStorageOptions, removeTree, requireAbsent, requireLayer } from "../parts/requests.ts";
 import { overlayCapabilities } from "./capabilities.ts";
@@ -62,6 +64,7 @@ export class OverlayDriver implements Driver {
   readonly capabilities: DriverCapabilities;
   readonly outsideLayers: StandIns;
   readonly additionalLayers: AdditionalLayers;
+  readonly differs: DifferDriver;
   readonly #home: OverlayHome;
   readonly #ids: LayerIds;
   readonly #diffs: DiffDriver;
@@ -93,6 +96,7 @@ export class OverlayDriver implements Driver {
       flush: (id) => this.#mounts.flush(this.locate(id)),
     });
     this.capabilities = overlayCapabilities(options);
+    this.differs = naiveDifferDriver(this);
   }
 
   locate(id: CacheId): LayerLocation {

@@ -27,6 +27,7 @@ import type { TreeView } from "../../changeset/tree_view.ts";
 import type { ApplyOptions, Diff, DiffGetter, DiffOptions } from "../interfaces/diff_driver.ts";
 import { directoryUsage } from "../parts/directory_size.ts";
 import type { Driver } from "../driver.ts";
+import type { DifferDriver } from "../interfaces/differ_driver.ts";
 import type { DriverCapabilities, DriverSpec } from "../interfaces/driver_spec.ts";
 import type { UpdateIdMapOptions } from "../interfaces/layer_id_maps.ts";
 import type { LayerIds } from "../parts/layer_ids.ts";
@@ -43,6 +44,7 @@ import type {
 } from "../interfaces/proto_driver.ts";
 import { findLayers } from "../parts/layer_directory.ts";
 import { unmountBelow } from "../parts/mounting.ts";
+import { naiveDifferDriver } from "../naive/naive_differ.ts";
 import { naiveDiffDriver } from "../naive/naive_diff.ts";
 import { parseLimits, UNLIMITED } from "../parts/quota.ts";
 import { attempt, refuseStorageOptions, removeTree, requireAbsent, requireLayer, topOf } from "../parts/requests.ts";
@@ -70,6 +72,7 @@ export class VfsDriver implements Driver {
   readonly spec: DriverSpec;
   readonly capabilities: DriverCapabilities;
   readonly outsideLayers: StandIns;
+  readonly differs: DifferDriver;
   readonly #home: VfsHome;
   readonly #ids: LayerIds;
   readonly #trees: VfsTrees;
@@ -92,6 +95,7 @@ export class VfsDriver implements Driver {
       reflink: SHARING.has(fileSystemOf(this.#home.path).name) ? "yes" : "no",
       reproducesExactDiffs: "no",
     };
+    this.differs = naiveDifferDriver(this);
   }
 
   locate(id: CacheId): LayerLocation {

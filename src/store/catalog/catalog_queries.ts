@@ -11,7 +11,6 @@ import type { StatusRow } from "../../driver/interfaces/proto_driver.ts";
 import type { CatalogListing } from "../../metadata/catalog/catalog_records.ts";
 import type { CompareOptions } from "../changes.ts";
 import type { StoreContext } from "../context.ts";
-import { differTarget } from "../differ/differ_target.ts";
 import { cacheIdOf, targetOf } from "../target.ts";
 import { bigData, bigDataItem } from "./big_data.ts";
 import { type DiffRecordOptions, recordChanges, recordDiff, recordDiffSize } from "./compare_record.ts";
@@ -164,7 +163,7 @@ export class CatalogQueries {
   differTarget(ref: string): string {
     const { record, root } = findRecord(this.#context, ref);
     const reading = root?.reading ?? this.#context;
-    return differTarget(reading, cacheIdOf(targetOf(reading, record)));
+    return reading.driver.differs.differTarget(cacheIdOf(targetOf(reading, record)));
   }
 
   /**

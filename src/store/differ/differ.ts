@@ -9,11 +9,10 @@
  *
  * @module
  */
-import type { Ownership } from "../../changeset/change.ts";
 import type { ByteString } from "../../core/bytes.ts";
 import type { DiffId, Digest } from "../../core/digest.ts";
-import type { IdMappings } from "../../core/id_map.ts";
 import type { Limits } from "../../core/limits.ts";
+import type { TreeDifferOptions } from "../../driver/interfaces/differ_driver.ts";
 import type { DriverSpec } from "../../driver/interfaces/driver_spec.ts";
 import type { CompressionName } from "../../metadata/blob_info.ts";
 import type { RootedDir } from "../../host/rooted_dir.ts";
@@ -24,14 +23,8 @@ import type { ContentCounts } from "../../worker/jobs/take_directory.ts";
 export type { ReusableLayer } from "../../worker/differ/reusable_files.ts";
 export type { ContentCounts } from "../../worker/jobs/take_directory.ts";
 
-/** What a differ works with. */
-export interface DifferOptions {
-  /** Absolute path of a directory for the differ's own files; it goes with the staging directory. */
-  readonly workDir: string;
-  /** Whose the store's files are. It matters to a differ without a tar-split, whose tree is packed. */
-  readonly ownership: Ownership;
-  /** Under which ids owners are kept on disk. Absent: under their own. */
-  readonly idMappings?: IdMappings;
+/** What a differ works with. Whose the files are matters to one without a tar-split, whose tree is packed. */
+export interface DifferOptions extends TreeDifferOptions {
   /** What a layer may ask for here. */
   readonly limits: Limits;
   /** The store's driver, which opens the layers' files. */
@@ -43,8 +36,6 @@ export interface DifferOptions {
    * @ignore
    */
   readonly pool?: WorkerPool;
-  /** The caller's. A differ stops when it fires, and fails. */
-  readonly signal?: AbortSignal;
 }
 
 /** What a differ knows of the layer that it has made. Nothing of it is believed before it is registered. */

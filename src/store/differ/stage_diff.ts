@@ -4,22 +4,17 @@
  *
  * @module
  */
-import { giveOwner } from "../../changeset/give_owner.ts";
-import { openOwnedTree } from "../../changeset/override_dir.ts";
 import { display } from "../../core/bytes.ts";
 import { StrataError } from "../../core/errors.ts";
-import { rootPair } from "../../core/id_map.ts";
 import { type LayerPath, parseLayerPath, ROOT } from "../../core/layer_path.ts";
-import { layersDirOf } from "../../driver/parts/layer_directory.ts";
 import { ensureDir } from "../../host/files.ts";
 import { writeFileStream } from "../../host/streams.ts";
 import type { Staging } from "../../metadata/staging.ts";
 import { chunksOf, streamOf } from "../../stream/pipe.ts";
 import { throwIfAborted } from "../../stream/signal.ts";
-import { StagedLayer } from "../../worker/staged_layer.ts";
 import { locationsOf } from "../chains.ts";
 import { namingRoot, type StoreContext } from "../context.ts";
-import type { Differ, DifferOptions, DifferOutput, ReusableLayer } from "./differ.ts";
+import type { Differ, DifferOutput, ReusableLayer } from "./differ.ts";
 import { givenIn, StagedLayerDiff } from "./staged_layer_diff.ts";
 
 /** How a diff is staged. */
@@ -73,28 +68,15 @@ async function applyDiff(
   differ: Differ,
   { staging, signal }: { readonly staging: Staging; readonly signal: AbortSignal | undefined },
 ): Promise<DifferOutput> {
-  const { driver, settings: { limits } } = context;
-  const { ownership } = driver.capabilities;
-  const { idMappings } = driver.spec;
-  const given = StagedLayer.create(givenIn(staging).dir, layersDirOf(driver));
-  const workDir = `${given.dir}/work`;
-  ensureDir(workDir, 0o700);
-  const options: DifferOptions = {
-    workDir,
-    ownership,
-    limits,
-    driver: driver.spec,
-    pool: context.pool,
-    layers: () => reusableLayers(context),
-    ...(idMappings === undefined ? {} : { idMappings }),
-    ...(signal === undefined ? {} : { signal }),
-  };
-  using target = openOwnedTree(given.treeDir, ownership);
-  if (idMappings !== undefined) {
-    const { uid, gid } = rootPair(idMappings);
-    giveOwner(ownership, () => target.setOwner(ROOT, uid, gid));
-  }
-  return await differ.applyDiff(target, options);
+  const { driver, settings: { limits }, pool } = context;
+  const given = givenIn(staging);
+  ensureDir(given.recordDir, 0o700);
+  const own = { limits, driver: driver.spec, pool, layers: () => reusableLayers(context) };
+  const { output } = await driver.differs.applyDiffWithDiffer(
+    { applyDiff: (target, options) => differ.applyDiff(target, { ...options, ...own }) },
+    { staging: given.dataDir, ...(signal === undefined ? {} : { signal }) },
+  );
+  return output;
 }
 
 /** As text a tar-split has some 1.4 times the bytes of an archive without contents, and no archive has more than the limit. */
