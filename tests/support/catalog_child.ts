@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * A process that changes a store's catalog as its first argument says: `contend` for one record with others, or use every
- * verb once, and be killed at some moment.
+ * verb once, or `adopt` all of another root, and be killed at some moment.
  *
  * @module
  */
@@ -14,19 +14,22 @@ const SECOND = layerTar([file("second", "2")]);
 
 /** What such a process is to do. */
 export interface CatalogOrder {
-  readonly task: "contend" | "verbs";
+  readonly task: "adopt" | "contend" | "verbs";
   readonly root: string;
   readonly runRoot: string;
   /** `contend`: tells it apart from the others. */
   readonly name?: string;
   readonly rounds?: number;
+  /** `adopt`: the other root. */
+  readonly from?: string;
 }
 
 if (process.argv[2] !== undefined) await run(JSON.parse(process.argv[2]));
 
-async function run({ task, root, runRoot, name = "", rounds = 0 }: CatalogOrder): Promise<void> {
+async function run({ task, root, runRoot, name = "", rounds = 0, from = "" }: CatalogOrder): Promise<void> {
   await using store = await LayerStore.open({ root, runRoot, driver: "vfs", durability: "none", pace: "full" });
   if (task === "contend") await contend(store, name, rounds);
+  else if (task === "adopt") await store.adopt({ from, refs: "all" });
   else await useVerbs(store);
 }
 

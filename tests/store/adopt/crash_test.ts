@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { rmSync } from "node:fs";
+import { join } from "node:path";
+import process from "node:process";
+import { it } from "node:test";
+import { file, layerTar, whiteout } from "../../../src/testing/layer_builder.ts";
+import type { CatalogOrder } from "../../support/catalog_child.ts";
+import { runtime } from "../../support/child.ts";
+import { needsPrograms } from "../../support/interop.ts";
+import { bytesOf, ScratchRoot, streamOf } from "../../support/scratch_store.ts";
+import { traceOf } from "../../support/trace.ts";
+
+const BASE = layerTar([file("base", "base\n"), file("gone", "1")]);
+const TOP = layerTar([file("top", "top\n"), whiteout("gone")]);
+/** What changes names in directories: between two of these calls, a crash leaves what the one before has done. */
+const CALLS = ["renameat,renameat2", "unlinkat", "mkdir,mkdirat"] as const;
+/** Every so many calls the process is killed. */
+const STEP = Number(process.env["STRATA_CRASH_STEP"] ?? 11);
+
+it("adopting that is killed leaves no record half here, and can be done again", needsPrograms("strace"), async (t) => {
+  using shelf = new ScratchRoot();
+  {
+    await using other = await shelf.open({ driver: "vfs" });
+    await other.catalog.put({ id: "base-id", names: ["base"], diff: streamOf(BASE) });
+    const bigData = new Map([["note", new TextEncoder().encode("kept")]]);
+    await other.catalog.put({ id: "top-id", names: ["top"], parent: "base", diff: streamOf(TOP), bigData });
+  }
+  const before = traceOf(shelf.root);
+  let killed = 0;
+  for (const calls of CALLS) {
+    for (let nth = 1;; nth += STEP) {
+      using scratch = new ScratchRoot();
+      if (killAt(scratch, { calls, nth, from: shelf.root }) === "ended") break;
+      killed++;
+      await t.test(`at ${calls} ${nth}`, () => checkAfterCrash(scratch, shelf.root));
+    }
+  }
+  assert(killed >= CALLS.length, "the process was never killed");
+  assert.deepEqual(traceOf(shelf.root), before);
+});
+
+function killAt(
+  { root, dir }: ScratchRoot,
+  { calls, nth, from }: { readonly calls: string; readonly nth: number; readonly from: string },
+): "ended" | "killed" {
+  const order: CatalogOrder = { task: "adopt", root, runRoot: join(dir, "run"), from };
+  const [program = "", ...args] = [...runtime("catalog_child"), JSON.stringify(order)];
+  const inject = `inject=${calls}:signal=KILL:when=${nth}`;
+  const strace = ["-f", "-qqq", "-o", "/dev/null", "-e", `trace=${calls}`, "-e", inject];
+  const { status, signal, stderr } = spawnSync("strace", [...strace, program, ...args], { encoding: "utf8" });
+  if (status === 0) return "ended";
+  assert(signal === "SIGKILL" || status === 137, stderr);
+  return "killed";
+}
+
+async function checkAfterCrash(scratch: ScratchRoot, from: string): Promise<void> {
+  await using store = await scratch.open({ driver: "vfs" });
+  const { catalog } = store;
+  const come = catalog.layers().map(({ id }) => id);
+  assert(["", "base-id", "base-id,top-id"].includes(come.join()), come.join());
+  const steps = await catalog.recover();
+  assert.deepEqual(steps.filter(({ error }) => error !== undefined), []);
+  await store.gc({ minAgeMs: 0 });
+  assert.deepEqual((await store.fsck({ depth: "contents" })).findings.map(({ problem }) => problem), []);
+  assert.deepEqual(catalog.layers().map(({ id }) => id), come);
+  assert.deepEqual(scratch.leftovers(), []);
+  const { adopted, present, failed } = await store.adopt({ from, refs: "all" });
+  assert.deepEqual(failed, []);
+  assert.deepEqual([...present, ...adopted].map(({ id }) => id), ["base-id", "top-id"]);
+  assert.deepEqual(await bytesOf(catalog.diff("top")), TOP);
+  assert.deepEqual(await bytesOf(catalog.bigData("top", "note")), new TextEncoder().encode("kept"));
+  for (const id of ["top-id", "base-id"]) await catalog.delete(id);
+  assert.deepEqual([store.layers().layers.size, scratch.layerDirs("vfs"), scratch.leftovers()], [0, [], []]);
+  rmSync(scratch.root, { recursive: true });
+}
