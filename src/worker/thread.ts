@@ -55,19 +55,18 @@ const ACTIONS: Readonly<Record<JobName, string>> = {
 
 const { port }: ThreadData = workerData;
 
-port.on("message", (order: Order) => {
-  const report: Report = (bytes) => port.postMessage({ type: "report", bytes } satisfies Answer);
-  runJob(order, report).then(
-    (result) => port.postMessage({ type: "done", result } satisfies Answer),
-    (error) => {
-      const failure = publicForm(error, ACTIONS[order.job]);
-      port.postMessage({ type: "failed", error: toWire(failure) } satisfies Answer);
-    },
-  );
-});
+port.on("message", (order: Order) => void answer(order));
 
-async function runJob(order: Order, report: Report): Promise<unknown> {
+async function answer({ job, request, abort }: Order): Promise<void> {
+  // Not caught: a thread that cannot load its job ends, and the ports that came with the order are closed with it.
   // The pool pairs each job's name with its own request; the map's types cannot say so across a thread.
-  const job = JOBS[order.job] as (request: unknown, report: Report, abort: AbortFlag) => unknown;
-  return await job(order.request, report, new AbortFlag(order.abort));
+  const run = await JOBS[job]() as (request: unknown, report: Report, abort: AbortFlag) => unknown;
+  const report: Report = (bytes) => port.postMessage({ type: "report", bytes } satisfies Answer);
+  try {
+    const result = await run(request, report, new AbortFlag(abort));
+    port.postMessage({ type: "done", result } satisfies Answer);
+  } catch (error) {
+    const failure = publicForm(error, ACTIONS[job]);
+    port.postMessage({ type: "failed", error: toWire(failure) } satisfies Answer);
+  }
 }
