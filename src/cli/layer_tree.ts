@@ -4,7 +4,6 @@
  *
  * @module
  */
-import type { ChainId, LayerRecord } from "../../mod.ts";
 import { idCell, sizeCell } from "./cells.ts";
 import type { ListedLayer } from "./listed_layers.ts";
 
@@ -24,9 +23,9 @@ interface Pending {
 /** Key of what sits on nothing. */
 const NOTHING = "";
 
-/** The tree as text. */
-export function layerTree(layers: ReadonlyMap<ChainId, LayerRecord>, listed: readonly ListedLayer[]): string {
-  const children = childrenByParent(layers, listed);
+/** The tree as text. Each layer has one line, however many records it has; what it sits on is not listed, it stands alone. */
+export function layerTree(listed: readonly ListedLayer[]): string {
+  const children = childrenByParent(listed);
   const lines: string[] = [];
   const pending: Pending[] = (children.get(NOTHING) ?? []).map((node) => ({ node, indent: "", branch: "" })).reverse();
   for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
@@ -45,21 +44,53 @@ export function layerTree(layers: ReadonlyMap<ChainId, LayerRecord>, listed: rea
   return lines.join("");
 }
 
-function childrenByParent(
-  layers: ReadonlyMap<ChainId, LayerRecord>,
-  listed: readonly ListedLayer[],
-): Map<string, Node[]> {
+function childrenByParent(listed: readonly ListedLayer[]): Map<string, Node[]> {
+  const layers = layersByChain(listed);
   const children = new Map<string, Node[]>();
-  const add = (parent: string | null | undefined, node: Node): void => {
-    const key = parent ?? NOTHING;
-    children.set(key, [...children.get(key) ?? [], node]);
+  const add = (parent: string | null, node: Node): void => {
+    const key = parent !== null && layers.has(parent) ? parent : NOTHING;
+    const siblings = children.get(key);
+    if (siblings === undefined) children.set(key, [node]);
+    else siblings.push(node);
   };
-  for (const { chainId, parent, sizeBytes } of layers.values()) {
-    const names = listed.filter((item) => item.chainId === chainId).flatMap((item) => item.names);
-    add(parent, { key: chainId, label: `${idCell(chainId)} ${sizeCell(sizeBytes)} ${names.join(", ")}`.trimEnd() });
+  for (const [chainId, items] of layers) {
+    const used = items.find(({ state }) => state === "ok") ?? items[0];
+    add(used.parent, { key: chainId, label: layerLabel(used, items) });
   }
-  for (const { kind, id, parent, names } of listed) {
-    if (kind === "writable") add(parent, { key: `writable ${id}`, label: ["writable", id, ...names].join(" ") });
+  for (const item of listed) {
+    if (item.kind === "writable") add(item.parent, { key: `writable ${item.id}`, label: writableLabel(item) });
   }
   return children;
+}
+
+type Items = [ListedLayer, ...ListedLayer[]];
+
+/** In the order of ChainIDs. */
+function layersByChain(listed: readonly ListedLayer[]): Map<string, Items> {
+  const layers = new Map<string, Items>();
+  for (const item of listed) {
+    if (item.chainId === null) continue;
+    const same = layers.get(item.chainId);
+    if (same === undefined) layers.set(item.chainId, [item]);
+    else same.push(item);
+  }
+  return new Map([...layers].sort(([a], [b]) => a < b ? -1 : 1));
+}
+
+/** The one that is used is the first that is there: the store's own, where it has the layer. */
+function layerLabel(used: ListedLayer, items: readonly ListedLayer[]): string {
+  const names = items.flatMap((item) => item.names).join(", ");
+  return labelOf([idCell(used.chainId), sizeCell(used.diffSize), names, ...remarks(used)]);
+}
+
+function writableLabel({ id, names, root, state }: ListedLayer): string {
+  return labelOf(["writable", id, ...names, ...remarks({ root, state })]);
+}
+
+function remarks({ root, state }: Pick<ListedLayer, "root" | "state">): string[] {
+  return [state === "ok" ? "" : `(${state})`, root === null ? "" : `[${root}]`];
+}
+
+function labelOf(words: readonly string[]): string {
+  return words.filter((word) => word !== "").join(" ").replace(/[\r\n]+/g, " ");
 }

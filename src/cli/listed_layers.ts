@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * What `strata layers` lists: records of layers, and writable layers.
+ * What `strata layers` lists: layers, and writable layers, with and without a record.
  *
  * @module
  */
-import type { CatalogEntry, LayerStore, MountRecord } from "../../mod.ts";
+import type { CatalogEntry, LayerStore, MountRecord, PlacedLayer, StoreContents } from "../../mod.ts";
 
 /** A line of the list; the document of the same item. */
 export interface ListedLayer {
@@ -32,30 +32,42 @@ export interface LayerList {
 }
 
 /**
- * Records oldest first, then the writable layers that have none by name, then the records of roots that are only read. What
- * is told of layers is what their records repeat of them: however many there are, each is one file to be read.
+ * Of each root, the store's own first: records, oldest first; layers that have none, by ChainID; writable layers that have
+ * none, by name. What is told of layers with a record is what the record repeats of them: however many there are, each is one
+ * file to be read.
  */
 export function listLayers(store: LayerStore): LayerList {
-  const { mounts, broken } = store.rwLayers();
-  const { entries, findings } = store.catalog.entries();
+  const contents = store.contents();
+  const roots = [undefined, ...store.roots().map(({ path }) => path)];
+  const taken = new Set<string>();
+  const items = roots.flatMap((root) => {
+    const listed = listRoot(contents, root).filter(({ kind, id }) => kind === "layer" || !taken.has(id));
+    for (const { id } of listed) taken.add(id);
+    return listed;
+  });
+  return { items, warnings: contents.findings.map(({ error }) => error.message) };
+}
+
+function listRoot({ entries, layers, mounts }: StoreContents, root: string | undefined): ListedLayer[] {
+  const isThere = (item: { readonly root?: string }): boolean => item.root === root;
+  const writable = new Map<string, MountRecord>();
+  for (const { mount } of mounts.filter(isThere)) writable.set(mount.name, mount);
+  const items: ListedLayer[] = [];
   // The records' own, those by which layers are shown under a record's ids included.
   const recorded = new Set<string>();
-  const own: ListedLayer[] = [];
-  const elsewhere: ListedLayer[] = [];
-  for (const entry of entries) {
-    if (entry.root !== undefined) elsewhere.push(recordedLayer(entry));
-    else if (entry.target.kind === "layer") {
-      if (entry.target.view !== undefined) recorded.add(entry.target.view);
-      own.push(recordedLayer(entry));
-    } else {
-      recorded.add(entry.target.mountName);
-      own.push(writableLayer(mounts.get(entry.target.mountName), entry));
-    }
+  for (const entry of entries.filter(isThere)) {
+    const { target } = entry;
+    const mountName = target.kind === "layer" ? target.view : target.mountName;
+    if (mountName !== undefined) recorded.add(mountName);
+    items.push(
+      target.kind === "layer" ? recordedLayer(entry) : writableLayer(writable.get(target.mountName), { entry, root }),
+    );
   }
-  for (const mount of mounts.values()) {
-    if (!recorded.has(mount.name) && mount.outside === undefined) own.push(writableLayer(mount, undefined));
+  items.push(...layers.filter(isThere).map(bareLayer));
+  for (const mount of writable.values()) {
+    if (!recorded.has(mount.name) && mount.outside === undefined) items.push(writableLayer(mount, { root }));
   }
-  return { items: [...own, ...elsewhere], warnings: [...findings, ...broken].map(({ error }) => error.message) };
+  return items;
 }
 
 /** As the record alone tells. */
@@ -74,18 +86,40 @@ function recordedLayer({ id, names, target, created, content, missing, root }: C
   };
 }
 
+/** Its ChainID is all that it can be called by. */
+function bareLayer({ layer, root }: PlacedLayer): ListedLayer {
+  return {
+    kind: "layer",
+    id: layer.chainId,
+    names: [],
+    chainId: layer.chainId,
+    diffId: layer.diffId,
+    parent: layer.parent ?? null,
+    diffSize: layer.sizeBytes,
+    created: layer.created ?? null,
+    root: root ?? null,
+    state: "ok",
+  };
+}
+
+/** What is known of a writable layer beside its own record. */
+interface WritableFacts {
+  readonly entry?: CatalogEntry;
+  readonly root: string | undefined;
+}
+
 /** At least one of the two is there. */
-function writableLayer(mount: MountRecord | undefined, record: CatalogEntry | undefined): ListedLayer {
+function writableLayer(mount: MountRecord | undefined, { entry, root }: WritableFacts): ListedLayer {
   return {
     kind: "writable",
-    id: record?.id ?? mount?.name ?? "",
-    names: record?.names ?? [],
+    id: entry?.id ?? mount?.name ?? "",
+    names: entry?.names ?? [],
     chainId: null,
     diffId: null,
     parent: mount?.parent ?? null,
     diffSize: null,
-    created: record?.created ?? mount?.created ?? null,
-    root: null,
+    created: entry?.created ?? mount?.created ?? null,
+    root: root ?? null,
     state: mount === undefined ? "damaged" : "ok",
   };
 }

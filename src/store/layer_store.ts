@@ -3,26 +3,20 @@
  * The store of layers: read-only ones by ChainID, writable ones by name. Docker's `layer` package, and with
  * {@link Catalog} what containers/storage has beside it, over one content store (D3).
  *
- * Every verb lives in a file of its own; this class only says what there is.
+ * Every verb lives in a file of its own; this class only says what there is, and {@link StoreQueries} those that change
+ * nothing.
  *
  * @module
  */
-import type { Change } from "../changeset/change.ts";
 import type { ChainId } from "../core/digest.ts";
-import type { CacheId } from "../core/ids.ts";
-import type { StatusRow } from "../driver/interfaces/proto_driver.ts";
-import type { LayerListing } from "../metadata/layerdb.ts";
-import { type MountListing, type MountRecord, parseMountName } from "../metadata/mounts.ts";
+import { type MountRecord, parseMountName } from "../metadata/mounts.ts";
 import { adopt, type AdoptOptions, type AdoptReport } from "./adopt/adopt.ts";
 import { applyDiff, type ApplyDiffOptions } from "./apply_diff.ts";
 import { Catalog } from "./catalog/catalog.ts";
-import { comparedTargets } from "./catalog/compare_record.ts";
 import { mountRef, unmountRef } from "./catalog/mount_record.ts";
-import { changes, type CompareOptions, diff, diffSize } from "./changes.ts";
 import { checksumForGraphId, type ChecksumForGraphIdOptions, type LayerChecksum } from "./checksum_for_graph_id.ts";
 import { cleanup, type CleanupReport } from "./cleanup.ts";
 import { commit, type CommitOptions } from "./commit.ts";
-import { contentsOf, type StoreContents } from "./contents.ts";
 import type { StoreContext } from "./context.ts";
 import { createRWLayer, type CreateRWLayerOptions } from "./create_rw_layer.ts";
 import type { Differ } from "./differ/differ.ts";
@@ -33,14 +27,10 @@ import {
 } from "./differ/register_staged_diff.ts";
 import { stageDiff, type StageDiffOptions } from "./differ/stage_diff.ts";
 import type { StagedLayerDiff } from "./differ/staged_layer_diff.ts";
-import { exportLayer } from "./export.ts";
 import { fsck, type FsckOptions, type FsckReport } from "./fsck.ts";
 import { collectGarbage, type GcOptions, type GcReport } from "./gc.ts";
 import { HeldLayers } from "./held_layers.ts";
-import { inspect, type Inspection } from "./inspect.ts";
-import { type StoreInfo, storeInfo } from "./info.ts";
-import { allViews, type DeletedLayer, type Layer, type LayerView, type TarStreamOptions } from "./layer.ts";
-import { listMounts, type MountedTarget } from "./list_mounts.ts";
+import type { DeletedLayer, Layer, LayerView } from "./layer.ts";
 import type { MountOptions, UnmountOptions } from "./mount.ts";
 import { openContext, type OpenOptions } from "./open.ts";
 import { register, type RegisterOptions, type RegisterWithDescriptorOptions } from "./register.ts";
@@ -48,10 +38,7 @@ import { registerByGraphId, type RegisterByGraphIdOptions } from "./register_by_
 import { release } from "./release.ts";
 import { releaseRWLayer, type ReleaseRWLayerOptions } from "./release_rw_layer.ts";
 import type { RWLayer } from "./rw_layer.ts";
-import { furtherRoot, type FurtherRoot } from "./roots/further_root.ts";
-import { locate, readingOf } from "./roots/locate.ts";
-import { cacheIdOf, requireChain, resolveTarget, type Target } from "./target.ts";
-import { type Verification, verify, type VerifyOptions } from "./verify.ts";
+import { StoreQueries } from "./store_queries.ts";
 
 /**
  * An open store. Many processes may have the same one open. Dispose of it to end its threads and drop its handles; no
@@ -60,12 +47,13 @@ import { type Verification, verify, type VerifyOptions } from "./verify.ts";
  * A `ref` is the name of a writable layer, the id or a name of a catalog record, a ChainID, or a unique prefix of an id
  * or of a ChainID's hex digits.
  */
-export class LayerStore implements AsyncDisposable {
+export class LayerStore extends StoreQueries implements AsyncDisposable {
   /** Names for layers. */
   readonly catalog: Catalog;
   readonly #context: StoreContext;
 
   private constructor(context: StoreContext) {
+    super(context);
     this.#context = context;
     this.catalog = new Catalog(context);
   }
@@ -146,15 +134,6 @@ export class LayerStore implements AsyncDisposable {
   }
 
   /**
-   * The directory that holds a layer's own files, in the driver's form: with overlay2 what the layer changes, with vfs the whole
-   * tree. What is written there is not noticed, and damages a read-only layer.
-   * @throws {StrataError} `NOT_FOUND`; `AMBIGUOUS`; `NOT_SUPPORTED` when the driver does not tell
-   */
-  differTarget(ref: string): string {
-    return this.#context.driver.differs.differTarget(cacheIdOf(resolveTarget(this.#context, ref)));
-  }
-
-  /**
    * Copies records of another root with their layers, whose digests are computed again. One that cannot come keeps no other back.
    * @throws {StrataError} `NOT_FOUND` (the root, a ref), `AMBIGUOUS`, `INVALID_ARGUMENT`, `NOT_SUPPORTED`; `NO_SPACE`, `LOCKED`, `ABORTED`
    */
@@ -171,29 +150,6 @@ export class LayerStore implements AsyncDisposable {
     return this.#context.handles.retain(held.read(chainId));
   }
 
-  /** All that can be listed here and in further roots, with and without a record. Layers with one are not looked at. */
-  contents(): StoreContents {
-    return contentsOf(this.#context);
-  }
-
-  /** The further roots, in the order of their lookup, and what lies in each. */
-  roots(): FurtherRoot[] {
-    return this.#context.readOnlyRoots.map(furtherRoot);
-  }
-
-  /** All layers of the store's own root, and what is damaged. No handles are made. */
-  layers(): LayerListing {
-    return this.#context.layerDb.list();
-  }
-
-  /**
-   * Views of all layers that can be used. They are no handles: they keep nothing, and to release one is `NOT_RETAINED`.
-   * @throws {StrataError} only when the records' directory itself cannot be read
-   */
-  map(): Map<ChainId, LayerView> {
-    return allViews(this.#context);
-  }
-
   /**
    * Takes a handle back, and deletes the layers that nothing needs any more: what is returned, top first. For a layer
    * that is not in the store any more, nothing happens.
@@ -205,22 +161,6 @@ export class LayerStore implements AsyncDisposable {
     if (layerDb.has(layer.chainId)) return await release(this.#context, layer);
     handles.forget(layer);
     return [];
-  }
-
-  /**
-   * The layer's tar, byte for byte what was registered. The stream fails, rather than end, when that cannot be.
-   * @throws {StrataError} `NOT_FOUND`; on the stream, `CORRUPT`, `ABORTED`
-   */
-  export(chainId: ChainId, options: TarStreamOptions = {}): ReadableStream<Uint8Array> {
-    return exportLayer(readingOf(this.#context, chainId), chainId, options);
-  }
-
-  /**
-   * Whether a layer can still be given back byte for byte.
-   * @throws {StrataError} `ABORTED`
-   */
-  verify(chainId: ChainId, options: VerifyOptions = {}): Promise<Verification> {
-    return verify(readingOf(this.#context, chainId), chainId, options);
   }
 
   /**
@@ -242,19 +182,6 @@ export class LayerStore implements AsyncDisposable {
   }
 
   /**
-   * Name of a writable layer's directory inside the driver.
-   * @throws {StrataError} `NOT_FOUND`, `CORRUPT`
-   */
-  getMountId(name: string): CacheId {
-    return this.#context.mounts.read(parseMountName(name)).mountId;
-  }
-
-  /** All writable layers, and what is damaged. */
-  rwLayers(): MountListing {
-    return this.#context.mounts.list();
-  }
-
-  /**
    * Gives a handle back; with the last one of this process, the writable layer goes with its changes, and so do the layers
    * that nothing needs after it, which are returned. By name, it goes whatever handles there are. When that fails, the
    * handle is as it was.
@@ -263,27 +190,6 @@ export class LayerStore implements AsyncDisposable {
    */
   async releaseRWLayer(layer: RWLayer | string, options: ReleaseRWLayerOptions = {}): Promise<DeletedLayer[]> {
     return await releaseRWLayer(this.#context, layer, options);
-  }
-
-  /**
-   * What a word means.
-   * @throws {StrataError} `NOT_FOUND`; `AMBIGUOUS` with the candidates
-   */
-  resolve(ref: string): Target {
-    return locate(this.#context, ref).target;
-  }
-
-  /**
-   * The layer that a word means.
-   * @throws {StrataError} as {@link LayerStore.resolve}; `INVALID_ARGUMENT` for a writable layer
-   */
-  resolveChain(ref: string): ChainId {
-    return requireChain(ref, locate(this.#context, ref).target);
-  }
-
-  /** Everything known of what a word means. */
-  inspect(ref: string): Inspection {
-    return inspect(this.#context, locate(this.#context, ref));
   }
 
   /**
@@ -302,38 +208,6 @@ export class LayerStore implements AsyncDisposable {
    */
   async unmount(refOrPath: string, options: UnmountOptions = {}): Promise<number> {
     return await unmountRef(this.#context, refOrPath, options);
-  }
-
-  /** What is mounted now, and how often. */
-  mounts(): MountedTarget[] {
-    return listMounts(this.#context);
-  }
-
-  /**
-   * What a layer changes of its parent, or of the layer `from`; sorted bytewise.
-   * @throws {StrataError} `NOT_FOUND`, `AMBIGUOUS`, `ABORTED`
-   */
-  async changes(ref: string, from?: string, options: CompareOptions = {}): Promise<Change[]> {
-    const { reading, target, reference } = comparedTargets(this.#context, ref, from);
-    return await changes(reading, target, { ...options, from: reference });
-  }
-
-  /**
-   * Bytes of the files that a layer adds or changes.
-   * @throws {StrataError} `NOT_FOUND`, `AMBIGUOUS`, `ABORTED`
-   */
-  async diffSize(ref: string, from?: string, options: CompareOptions = {}): Promise<number> {
-    const { reading, target, reference } = comparedTargets(this.#context, ref, from);
-    return await diffSize(reading, target, { ...options, from: reference });
-  }
-
-  /**
-   * The change as a layer's tar: the same bytes for the same trees, on every driver and runtime.
-   * @throws {StrataError} `NOT_FOUND`, `AMBIGUOUS`; on the stream, `ABORTED`
-   */
-  diff(ref: string, from?: string, options: CompareOptions = {}): ReadableStream<Uint8Array> {
-    const { reading, target, reference } = comparedTargets(this.#context, ref, from);
-    return diff(reading, target, { ...options, from: reference });
   }
 
   /**
@@ -362,16 +236,6 @@ export class LayerStore implements AsyncDisposable {
     return cleanup(this.#context);
   }
 
-  /** What the driver tells of itself and of the file system below it. */
-  driverStatus(): readonly StatusRow[] {
-    return this.#context.driver.status();
-  }
-
-  /** The driver's name, such as `overlay2`. */
-  get driverName(): string {
-    return this.#context.driver.spec.name;
-  }
-
   /**
    * Removes what nothing needs and what ended processes left, or says what would go. A failure to remove one thing is part
    * of the report.
@@ -387,11 +251,6 @@ export class LayerStore implements AsyncDisposable {
    */
   fsck(options: FsckOptions = {}): Promise<FsckReport> {
     return fsck(this.#context, options);
-  }
-
-  /** What the store is and what it can do here. */
-  info(): StoreInfo {
-    return storeInfo(this.#context);
   }
 
   /** Ends the store's threads and drops its handles: for runtimes without `await using`, such as Node 20. */

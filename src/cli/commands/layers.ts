@@ -11,14 +11,14 @@ import { layerTree } from "../layer_tree.ts";
 import { type ListedLayer, listLayers } from "../listed_layers.ts";
 import type { Column } from "../table.ts";
 
-/** Lists what users know by an id or a name. */
+/** Lists layers, by their records and those that have none. */
 export const layers: CommandSpec = {
   name: "layers",
   aliases: ["ls"],
-  summary: "List the records of layers, and the writable layers",
+  summary: "List layers and writable layers, with and without a record",
   description:
-    "Those of roots that are only read come last. The tree shows every layer of the store itself below its parent,\n" +
-    "whether or not it has a record.",
+    "A layer without a record, as images have them and Docker's roots, goes by its ChainID. What lies in roots that are\n" +
+    "only read comes last, with the root. The tree has each layer once, below its parent.",
   options: [{ name: "tree", summary: "show which layer sits on which" }],
   examples: [
     { line: "strata layers", does: "a table" },
@@ -44,7 +44,7 @@ async function run(invocation: Invocation): Promise<void> {
   const listing = listLayers(store);
   for (const warning of listing.warnings) await log.notice("warn", warning);
   if (input.flag("tree") === "given" && globals.format === "table" && globals.volume === "normal") {
-    return await output.text(layerTree(store.layers().layers, listing.items.filter(({ root }) => root === null)));
+    return await output.text(layerTree(listing.items));
   }
   await output.table({
     key: "layers",

@@ -76,15 +76,30 @@ export function entryOf(context: StoreContext, found: FoundRecord): CatalogEntry
   };
 }
 
+/** Which layers there are in each root: its directory is listed once, and no layer looked at. */
+export class LayersThere {
+  readonly #known = new Map<ReadingContext, ReadonlySet<ChainId>>();
+
+  /** Those in a root, sound or not, in the order of their hex digits. */
+  in(reading: ReadingContext): ReadonlySet<ChainId> {
+    const known = this.#known.get(reading) ?? new Set(reading.layerDb.chainIds());
+    this.#known.set(reading, known);
+    return known;
+  }
+}
+
 /** Many records. Their layers' own records are only read where a record of an earlier version does not repeat them. */
-export function entriesOf(context: StoreContext, found: readonly FoundRecord[]): CatalogEntry[] {
+export function entriesOf(
+  context: StoreContext,
+  found: readonly FoundRecord[],
+  there: LayersThere = new LayersThere(),
+): CatalogEntry[] {
   const held = context.mountCounts.held();
   const counted = context.mountCounts.list();
-  const isMissing = missingIn(context);
   return found.map((each) => {
     const { record, root } = each;
     const id = counted.size === 0 ? undefined : held.get(record.id) ?? writableId(context, each);
-    const missing = isMissing(each);
+    const missing = isMissing(root?.reading ?? context, record, there);
     const content = missing ? undefined : record.content ?? contentIn(root?.reading ?? context, record);
     return {
       ...record,
@@ -130,16 +145,9 @@ function hasTarget({ layerDb, mounts }: ReadingContext, { target }: CatalogRecor
   return target.kind === "layer" ? layerDb.has(target.chainId) : mounts.has(target.mountName);
 }
 
-/** Looks at the directories of records once, and not at each layer. */
-function missingIn(context: StoreContext): (found: FoundRecord) => boolean {
-  const known = new Map<ReadingContext, ReadonlySet<ChainId>>();
-  return ({ record, root }) => {
-    const reading = root?.reading ?? context;
-    if (record.target.kind !== "layer") return !hasTarget(reading, record);
-    const chainIds = known.get(reading) ?? new Set(reading.layerDb.chainIds());
-    known.set(reading, chainIds);
-    return !chainIds.has(record.target.chainId);
-  };
+function isMissing(reading: ReadingContext, record: CatalogRecord, there: LayersThere): boolean {
+  const { target } = record;
+  return target.kind === "layer" ? !there.in(reading).has(target.chainId) : !hasTarget(reading, record);
 }
 
 /** The writable layer here that is mounted for a record; none for one whose layer itself is. */

@@ -26,6 +26,33 @@ export function entriesWhere(context: StoreContext, holds: (record: CatalogRecor
   return entriesOf(context, allRecords(context).found.filter(({ record }) => holds(record)));
 }
 
+/** Records of all roots, and what is damaged. */
+export interface RecordsFound {
+  /** The store's own first, then those of roots that are only read. An id comes once. */
+  readonly found: readonly FoundRecord[];
+  /** Of the store's own. */
+  readonly findings: readonly Finding[];
+  /** Of roots that are only read. */
+  readonly furtherFindings: readonly Finding[];
+}
+
+/** All records that can be read. */
+export function allRecords(context: StoreContext): RecordsFound {
+  const { records, findings } = context.catalog.list();
+  const furtherFindings: Finding[] = [];
+  const found: FoundRecord[] = records.map((record) => ({ record }));
+  const ids = context.readOnlyRoots.length === 0 ? new Set<string>() : new Set<string>(records.map(({ id }) => id));
+  for (const root of context.readOnlyRoots) {
+    const listing = root.reading.catalog.list();
+    furtherFindings.push(...listing.findings);
+    for (const record of listing.records) {
+      if (!ids.has(record.id)) found.push({ record, root });
+      ids.add(record.id);
+    }
+  }
+  return { found, findings, furtherFindings };
+}
+
 /**
  * Whether a word means a record.
  * @throws {StrataError} `AMBIGUOUS`, `CORRUPT`
@@ -57,17 +84,4 @@ export async function archiveSize(context: StoreContext, ref: string): Promise<n
 export function diffIdOf(context: StoreContext, { target, content }: CatalogRecord): Digest | undefined {
   if (content !== undefined || target.kind !== "layer") return content?.diffId;
   return readableRecord(context, target.chainId)?.diffId;
-}
-
-function allRecords(context: StoreContext): { found: readonly FoundRecord[]; findings: readonly Finding[] } {
-  const { records, findings } = context.catalog.list();
-  const found: FoundRecord[] = records.map((record) => ({ record }));
-  const ids = context.readOnlyRoots.length === 0 ? new Set<string>() : new Set<string>(records.map(({ id }) => id));
-  for (const root of context.readOnlyRoots) {
-    for (const record of root.reading.catalog.list().records) {
-      if (!ids.has(record.id)) found.push({ record, root });
-      ids.add(record.id);
-    }
-  }
-  return { found, findings };
 }
