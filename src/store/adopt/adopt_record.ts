@@ -14,9 +14,9 @@ import { type CatalogRecord, mappingsOf, type RecordTarget } from "../../metadat
 import { nameProblem } from "../../metadata/catalog/catalog_name.ts";
 import { recordClaim } from "../../metadata/claims.ts";
 import type { Staging } from "../../metadata/staging.ts";
-import { stageBigData } from "../catalog/big_data.ts";
+import { stageBigData, type StagedItem } from "../catalog/big_data.ts";
 import { makeView } from "../catalog/record_view.ts";
-import { publishRecord, type StagedItem } from "../catalog/make_record.ts";
+import { publishRecord } from "../catalog/make_record.ts";
 import { namingRoot, type StoreContext } from "../context.ts";
 import type { Layer } from "../layer.ts";
 import { release } from "../release.ts";

@@ -11,7 +11,10 @@ import type { RecordId } from "../../core/ids.ts";
 import { syncFile } from "../../host/durable.ts";
 import { openRegularStream, writeFileStream } from "../../host/streams.ts";
 import { checkBigDataKey } from "../../metadata/catalog/big_data_files.ts";
+import type { RecordChange } from "../../metadata/catalog/catalog_records.ts";
 import type { BigDataItem, CatalogRecord } from "../../metadata/catalog/catalog_record.ts";
+import type { Staging } from "../../metadata/staging.ts";
+import type { WriteLock } from "../../metadata/write_lock.ts";
 import { digestTap, verifyingTap } from "../../stream/digest_tap.ts";
 import { chunksOf, streamOf } from "../../stream/pipe.ts";
 import { namingRoot, type StoreContext, underLock } from "../context.ts";
@@ -22,6 +25,12 @@ export interface BigDataValue {
   readonly key: string;
   readonly value: ReadableStream<Uint8Array>;
   readonly signal?: AbortSignal;
+}
+
+/** A data item that is to be a record's, in a file beside the store. */
+export interface StagedItem {
+  readonly item: BigDataItem;
+  readonly path: string;
 }
 
 /**
@@ -92,17 +101,63 @@ async function stageAndKeep(context: StoreContext, id: RecordId, request: BigDat
   await using staging = context.staging.create("data item");
   const path = staging.path("data");
   const item = await stageBigData(context, path, request);
-  await underLock(context, (lock) => {
-    let { bigData: listed = [] } = context.catalog.get(id);
-    try {
-      context.bigData.publish(lock, id, { path, digest: item.digest });
-      const after = context.catalog.update(lock, id, (record) => ({ bigData: withItem(record, item) }));
-      listed = after.bigData ?? [];
-    } finally {
-      context.bigData.removeUnlisted(lock, id, listed);
-    }
-  }, request.signal);
+  const data = [{ item, path }];
+  await underLock(context, (lock) => updateWithData(context, lock, { id, data, change: () => ({}) }), request.signal);
   return item;
+}
+
+/** A change of a record, and data items that come with it. */
+export interface ChangeWithData {
+  readonly id: RecordId;
+  readonly data: readonly StagedItem[];
+  /** What else changes. What it throws keeps the record as it was. */
+  readonly change: (before: CatalogRecord) => RecordChange;
+}
+
+/** Changes a record and sets data items, all at once or not at all. */
+export function updateWithData(
+  context: StoreContext,
+  lock: WriteLock,
+  { id, data, change }: ChangeWithData,
+): CatalogRecord {
+  if (data.length === 0) return context.catalog.update(lock, id, change);
+  let { bigData: listed = [] } = context.catalog.get(id);
+  try {
+    for (const { item: { digest }, path } of data) context.bigData.publish(lock, id, { path, digest });
+    const after = context.catalog.update(lock, id, (record) => {
+      const bigData = data.reduce((items, { item }) => withItem(items, item), record.bigData ?? []);
+      return { ...change(record), bigData };
+    });
+    listed = after.bigData ?? [];
+    return after;
+  } finally {
+    context.bigData.removeUnlisted(lock, id, listed);
+  }
+}
+
+/**
+ * Writes data items to files beside the store, so that they can come with their record or not at all.
+ * @throws {StrataError} `INVALID_ARGUMENT` for an empty key, `NO_SPACE`, `ABORTED`
+ */
+export async function stageItems(
+  context: StoreContext,
+  staging: Staging,
+  { bigData = new Map(), signal }: {
+    readonly bigData?: ReadonlyMap<string, Uint8Array> | undefined;
+    readonly signal?: AbortSignal | undefined;
+  },
+): Promise<StagedItem[]> {
+  const staged: StagedItem[] = [];
+  for (const [key, bytes] of bigData) {
+    checkBigDataKey(key);
+    const path = staging.path(`data-${staged.length}`);
+    const value = new Blob([bytes.slice()]).stream();
+    staged.push({
+      path,
+      item: await stageBigData(context, path, { key, value, ...(signal === undefined ? {} : { signal }) }),
+    });
+  }
+  return staged;
 }
 
 /**
@@ -122,9 +177,9 @@ export async function stageBigData(
 }
 
 /** A key keeps its place; a new one comes last. */
-function withItem({ bigData = [] }: CatalogRecord, item: BigDataItem): BigDataItem[] {
-  const at = bigData.findIndex(({ key }) => key === item.key);
-  return at < 0 ? [...bigData, item] : bigData.with(at, item);
+function withItem(items: readonly BigDataItem[], item: BigDataItem): readonly BigDataItem[] {
+  const at = items.findIndex(({ key }) => key === item.key);
+  return at < 0 ? [...items, item] : items.with(at, item);
 }
 
 function itemOf({ id, bigData = [] }: CatalogRecord, key: string): BigDataItem {

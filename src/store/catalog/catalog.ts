@@ -198,9 +198,10 @@ export class Catalog extends CatalogQueries {
 
   /**
    * Gives a record that awaits its diff the layer that a differ has staged, with the text and the data items that the differ
-   * tells. What was staged is used up, whatever comes of it.
+   * tells. Once the layer is being made, what was staged is used up, whatever comes of it; refused before that, it can be
+   * given to another record.
    * @throws {StrataError} as {@link Catalog.applyDiff}; `NOT_RETAINED` for what was used up before; `CORRUPT` when contents and
-   *   tar-split do not fit
+   *   tar-split do not fit; all is as it was then
    */
   applyDiffFromStagingDirectory(
     ref: string,

@@ -28,18 +28,9 @@ import { release } from "../release.ts";
 import { releaseRWLayer } from "../release_rw_layer.ts";
 import { ensureHere } from "../roots/refer.ts";
 import { type Target, targetOf } from "../target.ts";
-import { checkBigDataKey } from "../../metadata/catalog/big_data_files.ts";
-import type { Staging } from "../../metadata/staging.ts";
-import { stageBigData } from "./big_data.ts";
+import { type StagedItem, stageItems } from "./big_data.ts";
 import { findRecord } from "./find_record.ts";
-import {
-  claimId,
-  type CreateRecordOptions,
-  publishRecord,
-  type RecordSubject,
-  requireFree,
-  type StagedItem,
-} from "./make_record.ts";
+import { claimId, type CreateRecordOptions, publishRecord, type RecordSubject, requireFree } from "./make_record.ts";
 import { layerBelow } from "./parent.ts";
 import { makeView, mapsToShow, ownMountName } from "./record_view.ts";
 
@@ -284,23 +275,4 @@ async function fill(
     ...(signal === undefined ? {} : { signal }),
     ...(onProgress === undefined ? {} : { onProgress: (bytes: number) => onProgress({ kind: "read", bytes }) }),
   });
-}
-
-/** Before there is a record, so that it comes with all of them or not at all. */
-async function stageItems(
-  context: StoreContext,
-  staging: Staging,
-  { bigData = new Map(), signal }: PutLayerOptions,
-): Promise<StagedItem[]> {
-  const staged: StagedItem[] = [];
-  for (const [key, bytes] of bigData) {
-    checkBigDataKey(key);
-    const path = staging.path(`data-${staged.length}`);
-    const value = new Blob([bytes]).stream();
-    staged.push({
-      path,
-      item: await stageBigData(context, path, { key, value, ...(signal === undefined ? {} : { signal }) }),
-    });
-  }
-  return staged;
 }

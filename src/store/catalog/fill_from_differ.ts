@@ -7,11 +7,11 @@
  */
 import type { BlobInfo } from "../../metadata/blob_info.ts";
 import type { CatalogRecord, JsonValue } from "../../metadata/catalog/catalog_record.ts";
-import { type StoreContext, underLock } from "../context.ts";
+import { namingRoot, type StoreContext } from "../context.ts";
 import { registerStagedDiff } from "../differ/register_staged_diff.ts";
 import type { StagedLayerDiff, StagedOutput } from "../differ/staged_layer_diff.ts";
 import type { Layer } from "../layer.ts";
-import { setBigData } from "./big_data.ts";
+import { stageItems } from "./big_data.ts";
 import { fillRecord } from "./fill_record.ts";
 import { findOwnRecord } from "./find_record.ts";
 
@@ -25,9 +25,10 @@ export interface FillFromDifferOptions {
 
 /**
  * Registers what a differ has staged on what a record lies on, and has the record stand for that. The differ's text and data
- * items become the record's.
+ * items become the record's with it.
  * @throws {StrataError} `NOT_FOUND`; `CONFLICT` when the record's layer has its diff; `IN_USE` when it is mounted, or something
- *   lies on it; as registering what was staged does. The record's layer is as it was then
+ *   lies on it: what was staged can be given to another record then. As registering what was staged does. The record is as
+ *   it was
  */
 export async function fillFromDiffer(
   context: StoreContext,
@@ -35,21 +36,15 @@ export async function fillFromDiffer(
   { staged, flags = {}, signal }: FillFromDifferOptions & { readonly staged: StagedLayerDiff },
 ): Promise<CatalogRecord> {
   const { id } = findOwnRecord(context, ref);
-  const aborting = signal === undefined ? {} : { signal };
   const { output } = staged;
-  // Before the record stands for the layer, so that whoever sees that finds them.
-  for (const [key, bytes] of output.bigData ?? []) {
-    await setBigData(context, id, { key, value: new Blob([bytes.slice()]).stream(), ...aborting });
-  }
-  await fillRecord(context, id, async (parent) => {
+  context.dockerd.requireAbsent();
+  await using staging = context.staging.create("data items");
+  return await fillRecord(context, id, async (parent) => {
+    const data = await namingRoot(context, () => stageItems(context, staging, { bigData: output.bigData, signal }));
+    const aborting = signal === undefined ? {} : { signal };
     const { layer } = await registerStagedDiff(context, staged, { ...parent, ...aborting });
-    return layer;
-  }, (layer) => blobOf(output, layer));
-  return await underLock(context, (lock) =>
-    context.catalog.update(lock, id, (record) => ({
-      flags: { ...record.flags, ...flags },
-      ...(output.metadata === undefined ? {} : { metadata: output.metadata }),
-    })));
+    return { layer, blob: blobOf(output, layer), metadata: output.metadata, flags, data };
+  });
 }
 
 /** What was distributed, as the differ tells it; where it does not, the archive that was put together. */

@@ -8,6 +8,7 @@
 import { StrataError } from "../../core/errors.ts";
 import type { BlobInfo } from "../../metadata/blob_info.ts";
 import { type CatalogRecord, mappingsOf } from "../../metadata/catalog/catalog_record.ts";
+import type { RecordChange } from "../../metadata/catalog/catalog_records.ts";
 import { recordClaim } from "../../metadata/claims.ts";
 import { applyDiff as applyToWritable, type ApplyDiffOptions } from "../apply_diff.ts";
 import { type StoreContext, underLock } from "../context.ts";
@@ -15,6 +16,7 @@ import type { Layer } from "../layer.ts";
 import { register, type RegisterOptions } from "../register.ts";
 import { deleteUnneeded, release } from "../release.ts";
 import { releaseRWLayer } from "../release_rw_layer.ts";
+import { type StagedItem, updateWithData } from "./big_data.ts";
 import { makeView } from "./record_view.ts";
 import { contentOf, heldMounts, mountedId } from "./entry.ts";
 import { findOwnRecord } from "./find_record.ts";
@@ -22,8 +24,22 @@ import { findOwnRecord } from "./find_record.ts";
 /** How a record gets its diff. */
 export interface FillOptions extends ApplyDiffOptions, Pick<RegisterOptions, "expectedDiffId" | "expectedBlob"> {}
 
-/** Makes the layer that a record is to stand for, on the parent that is given. */
-export type LayerMaker = (parent: Pick<RegisterOptions, "parent">) => Promise<Layer>;
+/** What a record gets. */
+export interface Filling {
+  /** The layer that it is to stand for. */
+  readonly layer: Layer;
+  /** The blob that the record is to remember. */
+  readonly blob?: BlobInfo | undefined;
+  /** In place of the record's text. */
+  readonly metadata?: string | undefined;
+  /** Set beside those that the record has. */
+  readonly flags?: CatalogRecord["flags"];
+  /** Data items that come with the layer. */
+  readonly data?: readonly StagedItem[];
+}
+
+/** Makes what a record is to stand for, on the parent that is given. */
+export type FillingMaker = (parent: Pick<RegisterOptions, "parent">) => Promise<Filling>;
 
 /**
  * Applies a tar to a record's layer.
@@ -45,7 +61,10 @@ export async function applyDiff(
     const { onProgress: report, ...rest } = options;
     const onProgress = report === undefined ? {} : { onProgress: progressTo(report) };
     const request = { ...rest, ...onProgress };
-    const { content } = await fillRecord(context, id, (parent) => register(context, stream, { ...request, ...parent }));
+    const { content } = await fillRecord(context, id, async (parent) => {
+      const layer = await register(context, stream, { ...request, ...parent });
+      return { layer, blob: layer.blob };
+    });
     return content?.sizeBytes ?? 0;
   } catch (error) {
     if (!stream.locked) await stream.cancel(error).catch(() => {});
@@ -54,28 +73,23 @@ export async function applyDiff(
 }
 
 /**
- * Has a record that awaits its diff stand for a layer that is made now.
- * @param blobOf the blob that the record is to remember
+ * Has a record that awaits its diff stand for a layer that is made now, and gives it what comes with that.
  * @throws {StrataError} as {@link applyDiff}
  */
-export async function fillRecord(
-  context: StoreContext,
-  ref: string,
-  make: LayerMaker,
-  blobOf: (layer: Layer) => BlobInfo | undefined = ({ blob }) => blob,
-): Promise<CatalogRecord> {
+export async function fillRecord(context: StoreContext, ref: string, make: FillingMaker): Promise<CatalogRecord> {
   const before = findOwnRecord(context, ref);
   context.dockerd.requireAbsent();
   using _claim = context.claims.tryTake(recordClaim(before.id)) ?? refuseBusy(before);
   requireEmpty(context, before);
   const parent = before.content?.parent;
-  const layer = await make(parent === undefined ? {} : { parent });
+  const filling = await make(parent === undefined ? {} : { parent });
+  const { layer } = filling;
   try {
     const idMappings = mappingsOf(before);
     const view = await makeView(context, { ...before, chainId: layer.chainId, idMappings, options: before });
     const target = { kind: "layer", chainId: layer.chainId, ...(view === undefined ? {} : { view }) } as const;
     try {
-      return await retarget(context, before, { target, blob: blobOf(layer) });
+      return await retarget(context, before, { ...filling, target });
     } catch (error) {
       if (view !== undefined) await releaseRWLayer(context, view);
       throw error;
@@ -88,17 +102,23 @@ export async function fillRecord(
 async function retarget(
   context: StoreContext,
   before: CatalogRecord,
-  { target, blob }: {
+  { target, blob, metadata, flags, data = [] }: Filling & {
     readonly target: CatalogRecord["target"] & { kind: "layer" };
-    readonly blob: BlobInfo | undefined;
   },
 ): Promise<CatalogRecord> {
   const after = await underLock(context, (lock) => {
     const content = contentOf(context.layerDb.read(target.chainId));
-    return context.catalog.update(lock, before.id, (record) => {
+    const change = (record: CatalogRecord): RecordChange => {
       requireAwaiting(record);
-      return { target, content, ...(blob === undefined ? {} : { blob }) };
-    });
+      return {
+        target,
+        content,
+        flags: { ...record.flags, ...flags },
+        ...(metadata === undefined ? {} : { metadata }),
+        ...(blob === undefined ? {} : { blob }),
+      };
+    };
+    return updateWithData(context, lock, { id: before.id, data, change });
   });
   if (before.target.kind !== "layer") return after;
   if (before.target.view !== undefined) await releaseRWLayer(context, before.target.view);

@@ -14,10 +14,11 @@ import { StrataError } from "../../core/errors.ts";
 import { checkIdMappings, type IdMappings } from "../../core/id_map.ts";
 import { parseRecordId, randomId, type RecordId } from "../../core/ids.ts";
 import type { BlobInfo } from "../../metadata/blob_info.ts";
-import type { BigDataItem, CatalogRecord, JsonValue } from "../../metadata/catalog/catalog_record.ts";
+import type { CatalogRecord, JsonValue } from "../../metadata/catalog/catalog_record.ts";
 import { recordClaim } from "../../metadata/claims.ts";
 import type { MountName } from "../../metadata/mounts.ts";
 import { type StoreContext, underLock } from "../context.ts";
+import type { StagedItem } from "./big_data.ts";
 import { contentOf } from "./entry.ts";
 
 /** What a new record says of itself. */
@@ -44,12 +45,6 @@ export interface RecordSubject {
   readonly idMappings?: IdMappings | undefined;
   /** Data items that come with it, in files beside the store. */
   readonly data?: readonly StagedItem[];
-}
-
-/** A data item that is to be a new record's. */
-export interface StagedItem {
-  readonly item: BigDataItem;
-  readonly path: string;
 }
 
 /** The id of a record that is being made, until this is disposed of. */
