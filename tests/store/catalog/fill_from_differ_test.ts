@@ -6,7 +6,7 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { existsSync, lstatSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, lstatSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import {
@@ -243,30 +243,6 @@ for (const driver of DRIVERS) {
       await refused("ABORTED", () => store.catalog.applyDiffWithDiffer(late, { signal }));
       assert.deepEqual(scratch.leftovers(), []);
       assert.deepEqual(settledTrace(scratch), before);
-    });
-  });
-
-  describe(`Catalog.differTarget() on ${driver}`, () => {
-    it("is where a record's own files lie, of sealed and writable ones", async () => {
-      using scratch = new ScratchRoot();
-      await using store = await awaiting(scratch, driver);
-      const { catalog } = store;
-      const base = catalog.differTarget("base");
-      assert(base.startsWith(join(scratch.root, driver)));
-      assert.equal(readFileSync(join(base, "etc/motd"), "utf8"), "hello\n");
-      await catalog.create({ id: "work", parent: "base", access: "writable" });
-      const path = await catalog.mount("work");
-      writeFileSync(join(path, "written"), "written\n");
-      await catalog.unmount("work");
-      const own = catalog.differTarget("work");
-      assert.notEqual(own, base);
-      assert.equal(readFileSync(join(own, "written"), "utf8"), "written\n");
-      assert.equal(
-        existsSync(join(own, "etc/motd")),
-        driver === "vfs",
-        "overlays keep what changes, vfs the whole tree",
-      );
-      assert.throws(() => catalog.differTarget("nothing"), (error) => hasCode(error, "NOT_FOUND"));
     });
   });
 }

@@ -6,7 +6,7 @@
  */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { type ErrorCode, hasCode, type LayerStore, parseChainId } from "../../../mod.ts";
@@ -156,6 +156,29 @@ for (const driver of DRIVERS) {
       assert.equal(await catalog.size("base-1"), BASE.length);
       rmSync(join(layerDir(scratch, driver, chainOf(store, "base-1")), "strata.json"));
       assert.equal(await catalog.size("base-1"), BASE.length);
+    });
+  });
+
+  describe(`Catalog.differTarget() on ${driver}`, () => {
+    it("is where a record's own files lie, of sealed and writable ones", async () => {
+      using scratch = new ScratchRoot();
+      await using store = await filled(scratch, driver);
+      const { catalog } = store;
+      const base = catalog.differTarget("base-1");
+      assert(base.startsWith(join(scratch.root, driver)));
+      assert.equal(readFileSync(join(base, "etc/motd"), "utf8"), "hello\n");
+      const path = await catalog.mount("work");
+      writeFileSync(join(path, "written"), "written\n");
+      await catalog.unmount("work");
+      const own = catalog.differTarget("work");
+      assert.notEqual(own, base);
+      assert.equal(readFileSync(join(own, "written"), "utf8"), "written\n");
+      assert.equal(
+        existsSync(join(own, "etc/motd")),
+        driver === "vfs",
+        "overlays keep what changes, vfs the whole tree",
+      );
+      refused("NOT_FOUND", () => catalog.differTarget("nothing"));
     });
   });
 }
