@@ -2,7 +2,8 @@
 import { tmpdir } from "node:os";
 import { probeOverlay } from "../../src/driver/overlay/mounting/probe.ts";
 import { MEMORY, whyNoTmpfs } from "../support/memory_file_system.ts";
-import { isHeavy, isLight, isQuick, runSuite } from "./scratch_driver.ts";
+import { isHeavy, isQuick, runSuite } from "./scratch_driver.ts";
+import { NAIVE_DIFFS, WITH_MOUNT_OPTIONS } from "./setups.ts";
 
 const noTmpfs = whyNoTmpfs(MEMORY);
 const noOverlay = await probeOverlay(tmpdir());
@@ -10,7 +11,7 @@ const noOverlay = await probeOverlay(tmpdir());
 const onTmpfs = noTmpfs ?? await probeOverlay(MEMORY);
 
 runSuite({ name: "overlay2", cases: isQuick }, noOverlay);
-runSuite({ name: "overlay2 on tmpfs", driver: "overlay2", dir: MEMORY, cases: isLight, runtimes: "deno" }, onTmpfs);
+runSuite({ name: "overlay2 on tmpfs", driver: "overlay2", dir: MEMORY, cases: isQuick, runtimes: "deno" }, onTmpfs);
 // In memory, where there is some: on a disk, a deep stack waits for the journal at every layer.
 runSuite(
   onTmpfs === undefined
@@ -19,10 +20,6 @@ runSuite(
   noOverlay,
 );
 
-for (const mountOptions of ["nodev,noatime", "volatile"]) {
-  const options = { "overlay2.mountopt": mountOptions };
-  runSuite(
-    { name: `overlay2, ${mountOptions}`, driver: "overlay2", options, cases: isLight, runtimes: "deno" },
-    noOverlay,
-  );
+for (const setup of [...WITH_MOUNT_OPTIONS, NAIVE_DIFFS]) {
+  runSuite({ ...setup, cases: isQuick, runtimes: "deno" }, noOverlay);
 }

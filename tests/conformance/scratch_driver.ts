@@ -53,11 +53,6 @@ export function isQuick(driverCase: DriverCase): boolean {
   return !isHeavy(driverCase);
 }
 
-/** Of that, not the archives of attackers: what becomes of them, no file system and no mount option changes. */
-export function isLight(driverCase: DriverCase): boolean {
-  return isQuick(driverCase) && !driverCase.name.startsWith("hostile: ");
-}
-
 /** Calls with a fresh driver; unmounts and removes everything afterwards. */
 export async function withScratchDriver(
   setup: string | Setup,

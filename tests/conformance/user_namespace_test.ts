@@ -19,7 +19,7 @@ const PASSED_MIN = 60;
 interface Setup {
   readonly title: string;
   readonly ids: Subordinates;
-  /** How the names of the tests begin. Those of "on tmpfs" leave out the archives of attackers, and are not run on Node. */
+  /** How the names of the tests begin. Those of "on tmpfs" are not run on Node. */
   readonly tests: string;
   readonly needs: InteropOptions;
 }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import { MEMORY, whyNoTmpfs } from "../support/memory_file_system.ts";
-import { isHeavy, isLight, isQuick, runSuite } from "./scratch_driver.ts";
+import { isHeavy, isQuick, runSuite } from "./scratch_driver.ts";
 
 const noTmpfs = whyNoTmpfs(MEMORY);
 
 runSuite({ name: "vfs", cases: isQuick }, undefined);
-runSuite({ name: "vfs on tmpfs", driver: "vfs", dir: MEMORY, cases: isLight, runtimes: "deno" }, noTmpfs);
+runSuite({ name: "vfs on tmpfs", driver: "vfs", dir: MEMORY, cases: isQuick, runtimes: "deno" }, noTmpfs);
 runSuite(
   noTmpfs === undefined
     ? { name: "vfs, at length", driver: "vfs", dir: MEMORY, cases: isHeavy, runtimes: "deno" }

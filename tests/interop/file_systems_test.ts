@@ -7,7 +7,7 @@
 import { test } from "node:test";
 import { findMountProgram } from "../../src/driver/overlay/mounting/mount_program.ts";
 import type { DriverCase } from "../../src/testing/driver_suite.ts";
-import { isLight, runSuiteWithin } from "../conformance/scratch_driver.ts";
+import { isQuick, runSuiteWithin } from "../conformance/scratch_driver.ts";
 import { unlessMissing } from "../support/interop.ts";
 import {
   type ImageFileSystem,
@@ -35,7 +35,7 @@ test("overlay2 by fuse-overlayfs on overlayfs", unlessMissing(whyNoOverlay() ?? 
     options: { "overlay2.mount_program": program ?? "" },
     label: ",a",
     dir: overlay.path,
-    cases: isLight,
+    cases: isQuick,
     // Names are hidden by files there, whose names are longer.
     without: ["names of 255 bytes that are not UTF-8 are kept, and hidden by whiteouts"],
   });
@@ -45,7 +45,7 @@ for (const driver of ["overlay2", "vfs"]) {
   for (const type of FILE_SYSTEMS) {
     test(`${driver} on ${type}`, needsLoop(type), async (t) => {
       using fileSystem = mountLoop(type);
-      await runSuiteWithin(t, { name: driver, dir: fileSystem.path, cases: isLight });
+      await runSuiteWithin(t, { name: driver, dir: fileSystem.path, cases: isQuick });
     });
   }
   for (const [type, options] of WITH_QUOTA) {
