@@ -47,9 +47,13 @@ interface MountItem {
 
 function itemOf(store: LayerStore, { path, target, count }: MountedTarget): MountItem {
   if (target.kind === "layer") return { path, kind: "layer", name: target.record.chainId, record: null, count };
-  const { name } = target.record;
+  const { name, outside } = target.record;
   const record = ownerOf(store, target.record.record);
-  if (record === undefined) return { path, kind: "writable", name, record: null, count };
+  if (record === undefined) {
+    // What stands for one elsewhere goes by the name there.
+    const known = outside === undefined ? name : target.record.record ?? name;
+    return { path, kind: "writable", name: known, record: null, count };
+  }
   const { id, names } = record;
   // One whose name the user did not choose is known by its record's.
   const known = [id, ...names].find((each) => each === `${name}`) ?? names[0] ?? id;

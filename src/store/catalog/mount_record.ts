@@ -6,8 +6,11 @@
  */
 import { StrataError } from "../../core/errors.ts";
 import { IDENTITY } from "../../core/id_map.ts";
+import { parseRecordId } from "../../core/ids.ts";
 import { mappingsOf, mountOf } from "../../metadata/catalog/catalog_record.ts";
 import { recordClaim } from "../../metadata/claims.ts";
+import type { MountName } from "../../metadata/mounts.ts";
+import { attempt } from "../../metadata/record_file.ts";
 import type { StoreContext } from "../context.ts";
 import { type MountOptions, type MountTarget, mountTarget, type UnmountOptions, unmountTarget } from "../mount.ts";
 import { HeldLayers } from "../held_layers.ts";
@@ -16,7 +19,8 @@ import { locate, type LocatedTarget } from "../roots/locate.ts";
 import { listMounts } from "../list_mounts.ts";
 import { releaseRWLayer } from "../release_rw_layer.ts";
 import { ensureHere } from "../roots/refer.ts";
-import { ensureWritableHere, outsideMountName } from "../roots/refer_to_writable.ts";
+import type { ReadOnlyRoot } from "../roots/read_only_root.ts";
+import { ensureWritableHere, outsideMountName, type OutsideWritable } from "../roots/refer_to_writable.ts";
 import { targetOf } from "../target.ts";
 import { makeRWLayer } from "../create_rw_layer.ts";
 import { heldMounts, mountedId, ownMountOf } from "./entry.ts";
@@ -40,9 +44,26 @@ export async function mountRef(context: StoreContext, ref: string, options: Moun
   const located = locate(context, ref);
   const found = onlyRecord(located);
   if (found !== undefined) return await mountFor(context, found, options);
+  const { target, root } = located;
+  if (target.kind === "writable" && root !== undefined) {
+    return await mountUnrecorded(context, { root, name: target.record.name }, options);
+  }
   using held = new HeldLayers(context);
-  if (located.target.kind === "layer") await ensureHere(context, located.target.record.chainId, held);
-  return await mountTarget(context, ownTarget(context, located.target), options);
+  if (target.kind === "layer") await ensureHere(context, target.record.chainId, held);
+  return await mountTarget(context, ownTarget(context, located), options);
+}
+
+/** A writable layer elsewhere that no record stands for, such as a container's of Docker: as if one of its name did. */
+async function mountUnrecorded(
+  context: StoreContext,
+  { root, name }: Pick<OutsideWritable, "root" | "name">,
+  options: MountOptions,
+): Promise<string> {
+  const recordId = attempt(() => parseRecordId(name)) ?? parseRecordId(outsideMountName(root, name));
+  using held = new HeldLayers(context);
+  using _claim = await context.claims.take(recordClaim(recordId));
+  const record = await ensureWritableHere(context, { root, name, recordId }, held);
+  return await mountTarget(context, { kind: "writable", record }, { ...options, access: "read-only" });
 }
 
 /** A layer that lies in a root that is only read is mounted through a stand-in. */
@@ -118,10 +139,9 @@ export async function unmountRef(context: StoreContext, ref: string, options: Un
   if (byPath !== undefined) return await giveUp(context, byPath.target, options);
   const located = locate(context, ref);
   const found = onlyRecord(located);
-  const { record } = located.target;
-  if (located.root !== undefined && !("name" in record) && !context.layerDb.has(record.chainId)) throw notMounted(ref);
+  if (!isHere(context, located)) throw notMounted(ref);
   if (found?.root !== undefined && mountedTimes(context, found) === 0) throw notMounted(found.record.id);
-  if (found === undefined) return await giveUp(context, ownTarget(context, located.target), options);
+  if (found === undefined) return await giveUp(context, ownTarget(context, located), options);
   const { id } = found.record;
   if (mountedTimes(context, found) > 0) return await unmountRecord(context, id, options);
   return await giveUp(context, shownBy(context, found), { ...options, holder: id });
@@ -137,10 +157,21 @@ function onlyRecord({ target: { recordIds }, reading: { catalog }, root }: Locat
  * A target of another root as the store itself has it.
  * @throws {StrataError} `NOT_FOUND` when it has not
  */
-function ownTarget({ layerDb, mounts }: StoreContext, target: MountTarget): MountTarget {
+function ownTarget({ layerDb, mounts }: StoreContext, { target, root }: LocatedTarget): MountTarget {
   return target.kind === "layer"
     ? { kind: "layer", record: layerDb.read(target.record.chainId) }
-    : { kind: "writable", record: mounts.read(target.record.name) };
+    : { kind: "writable", record: mounts.read(ownNameOf(target.record.name, root)) };
+}
+
+/** Whether the store itself has a target, or what stands for it; for records, their mounts tell. */
+function isHere({ layerDb, mounts }: StoreContext, { target, root }: LocatedTarget): boolean {
+  if (root === undefined) return true;
+  if (target.kind === "layer") return layerDb.has(target.record.chainId);
+  return target.recordIds.length > 0 || mounts.has(ownNameOf(target.record.name, root));
+}
+
+function ownNameOf(name: MountName, root: ReadOnlyRoot | undefined): MountName {
+  return root === undefined ? name : outsideMountName(root, name);
 }
 
 /** How often a record has its layer mounted now, as counts and the kernel agree. */

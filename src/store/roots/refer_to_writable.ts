@@ -28,7 +28,7 @@ export function outsideMountName(root: Pick<ReadOnlyRoot, "path">, name: MountNa
 export interface OutsideWritable {
   readonly root: ReadOnlyRoot;
   readonly name: MountName;
-  /** The record there that stands for it. Whoever mounts it has the claim on this id meanwhile. */
+  /** The record there that stands for it, or would. Whoever mounts it has the claim on this id meanwhile. */
   readonly recordId: RecordId;
 }
 

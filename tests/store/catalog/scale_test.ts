@@ -36,6 +36,17 @@ describe("a store of many records", () => {
     assert.equal(store.catalog.layers().some(({ missing }) => missing), false);
   });
 
+  it("finds the layers that no record stands for without a further call, and reads those alone", async () => {
+    using scratch = new ScratchRoot();
+    await makeManyRecords(scratch.root, MANY);
+    await using store = await scratch.open();
+    const known = await countCalls(() => [store.catalog.entries(), store.rwLayers()]);
+    assert.equal(await countCalls(() => store.contents()), known);
+    await store.register(streamOf(layerTar([file("a", "alpha")])));
+    const perLayer = await countCalls(() => assert.equal(store.contents().layers.length, 1)) - known;
+    assert.ok(perLayer > 0 && perLayer < 20, `${perLayer} calls for one layer`);
+  });
+
   it("asks a layer where its record is of an earlier version and does not repeat it", async () => {
     using scratch = new ScratchRoot();
     await using store = await scratch.open({ driver: "vfs" });
