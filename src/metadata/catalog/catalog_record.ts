@@ -7,13 +7,14 @@
  */
 import * as v from "valibot";
 import { type ChainId, type DiffId, type Digest, parseChainId, parseDiffId, parseDigest } from "../../core/digest.ts";
+import { StrataError } from "../../core/errors.ts";
 import type { IdMap, IdMappings } from "../../core/id_map.ts";
 import { parseRecordId, type RecordId } from "../../core/ids.ts";
 import { type BlobInfo, blobInfoSchema, countSchema, timeSchema } from "../blob_info.ts";
 import { nameProblem } from "./catalog_name.ts";
 import { type MountName, parseMountName } from "../mounts.ts";
 import { isPlainRecord } from "./plain_record.ts";
-import { attempt, corruptFile, jsonText, keyed, parsedText, type ReadContext, readRecordJson } from "../record_file.ts";
+import { attempt, corruptFile, keyed, parsedText, type ReadContext, readRecordJson } from "../record_file.ts";
 
 /** What JSON can hold. */
 export type JsonValue = null | boolean | number | string | readonly JsonValue[] | { readonly [key: string]: JsonValue };
@@ -146,12 +147,41 @@ export function plainRecordIn(text: string, id: RecordId): CatalogRecord | undef
   return record;
 }
 
-/** A record as the text of its file. */
+/**
+ * A record as the text of its file. What the types promise is looked at once more: of what a differ or another program tells,
+ * nobody has, and a record that cannot be read again would be as good as lost.
+ * @throws {StrataError} `INVALID_ARGUMENT`
+ */
 export function catalogRecordText(record: CatalogRecord): string {
   const { id, names, target, parent, created, metadata, flags, mountLabel, uidMap, gidMap, ...rest } = record;
   const { blob, content, bigData } = rest;
   const document = { schema: 1, id, names, target, parent, created, metadata, flags, mountLabel, uidMap, gidMap };
-  return jsonText({ ...document, blob, content, bigData });
+  const text = exactJson(id, { ...document, blob, content, bigData });
+  if (plainRecordIn(text, id) !== undefined) return text;
+  const result = v.safeParse(recordSchema, JSON.parse(text));
+  if (result.success) return text;
+  const [issue] = result.issues;
+  throw unfit(id, v.getDotPath(issue) ?? "record", issue.message);
+}
+
+/** JSON has no numbers but finite ones, and would hold `null` for the others. */
+function exactJson(id: RecordId, document: object): string {
+  try {
+    return `${
+      JSON.stringify(document, (_key, value: unknown) => {
+        if (typeof value !== "number" || Number.isFinite(value)) return value;
+        throw new TypeError(`JSON knows no ${value}`);
+      })
+    }\n`;
+  } catch (cause) {
+    throw unfit(id, "flags", cause instanceof Error ? cause.message : String(cause));
+  }
+}
+
+function unfit(id: RecordId, field: string, problem: string): StrataError<"INVALID_ARGUMENT"> {
+  const message =
+    `Cannot write catalog record "${id}": its field "${field}" could not be read again: ${problem}; correct it`;
+  return new StrataError("INVALID_ARGUMENT", message, { argument: field });
 }
 
 /** The writable layer that is a record's own: the one that it stands for, or is shown through. */

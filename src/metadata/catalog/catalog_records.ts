@@ -17,7 +17,7 @@ import { parseRecordId, type RecordId } from "../../core/ids.ts";
 import { JSON_BYTES_MAX } from "../../core/limits.ts";
 import { type Durability, syncDir, writeFileAtomic } from "../../host/durable.ts";
 import { fromOsError } from "../../host/errno.ts";
-import { listNames, pathExists, removeTreeAt } from "../../host/files.ts";
+import { listNames, removeTreeAt } from "../../host/files.ts";
 import { SmallFiles } from "../../host/small_files.ts";
 import { recordNotFound, strayFile, taken, tooLarge } from "./catalog_errors.ts";
 import { checkName, type NameChange, namesAfter } from "./catalog_name.ts";
@@ -34,7 +34,7 @@ import { type LayerUse, LayerUsers } from "../layer_users.ts";
 import type { StoreLayout } from "../layout.ts";
 import { checkNames, type NameFinding } from "./name_check.ts";
 import { NameClaims } from "./name_claims.ts";
-import { attempt } from "../record_file.ts";
+import { attempt, typeAt } from "../record_file.ts";
 import { type Resolution, resolutionOf, type ResolveContext, resolveRef } from "./resolve_ref.ts";
 import { ensureRecordDir } from "../staged_files.ts";
 import type { WriteLock } from "../write_lock.ts";
@@ -109,7 +109,7 @@ export class CatalogRecords {
 
   /** Whether the id is taken, be its record sound or not. */
   has(id: RecordId): boolean {
-    return pathExists(this.#layout.recordPath(id));
+    return typeAt(this.#layout.recordPath(id)) !== undefined;
   }
 
   /**
@@ -168,12 +168,15 @@ export class CatalogRecords {
 
   /**
    * Adds a record: visible with all its names at once, or not at all.
+   * @returns the record as it is now
    * @throws {StrataError} `CONFLICT` when the id or a name is taken, `INVALID_ARGUMENT` for a name that cannot be used
    */
-  create(lock: WriteLock, record: CatalogRecord): void {
+  create(lock: WriteLock, record: CatalogRecord): CatalogRecord {
     lock.assertCovers(this.#layout);
     if (this.has(record.id)) throw taken("record", record.id, "a record of this id exists");
-    this.#commit({ ...record, names: namesAfter([], { how: "set", names: record.names }) }, []);
+    const created = { ...record, names: namesAfter([], { how: "set", names: record.names }) };
+    this.#commit(created, []);
+    return created;
   }
 
   /**

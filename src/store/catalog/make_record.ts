@@ -97,12 +97,11 @@ export async function publishRecord(
     };
     try {
       for (const { item: { digest }, path } of data) context.bigData.publish(lock, id, { path, digest });
-      context.catalog.create(lock, record);
+      return context.catalog.create(lock, record);
     } catch (error) {
       if (data.length > 0) context.bigData.removeUnlisted(lock, id, []);
       throw error;
     }
-    return record;
   });
 }
 

@@ -4,7 +4,7 @@ import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { type ErrorCode, hasCode, type LayerStore } from "../../../mod.ts";
+import { type ErrorCode, hasCode, type JsonValue, type LayerStore } from "../../../mod.ts";
 import { file, layerTar } from "../../../src/testing/layer_builder.ts";
 import { bytesOf, ScratchRoot, streamOf } from "../../support/scratch_store.ts";
 
@@ -35,6 +35,27 @@ describe("what a record says of itself", () => {
     await rejected("LIMIT_EXCEEDED", () => catalog.setMetadata("one", "x".repeat(5 << 20)));
     assert.equal(catalog.metadata("one"), "text");
     assert.deepEqual(catalog.get("b").names, ["b"], "a name is refused, not taken from another");
+  });
+
+  it("holds nothing that could not be read again, and is given back as it is kept", async () => {
+    using scratch = new ScratchRoot();
+    await using store = await scratch.open({ driver: "vfs" });
+    const { catalog } = store;
+    const made = await catalog.put({ id: "one", names: ["a", "b", "a"], diff: streamOf(TAR) });
+    assert.deepEqual(made.names, ["a", "b"]);
+    assert.deepEqual(catalog.list().records, [made]);
+    const circle: JsonValue[] = [];
+    circle.push(circle);
+    for (const value of [NaN, { deep: [1, -Infinity] }, circle]) {
+      await rejected("INVALID_ARGUMENT", () => catalog.setFlag("one", "flag", value));
+      const options = { id: "two", flags: { value }, names: ["c"], diff: streamOf(TAR) };
+      await rejected("INVALID_ARGUMENT", () => catalog.put(options));
+    }
+    const text: string = JSON.parse("5");
+    await rejected("INVALID_ARGUMENT", () => catalog.setMetadata("one", text));
+    assert.deepEqual(catalog.entries().findings, []);
+    assert.deepEqual(catalog.list().records, [made]);
+    assert.equal((await catalog.addNames("one", ["c"])).names.length, 3);
   });
 
   it("is found by id, name and prefix, with the same checks for each", async () => {

@@ -39,6 +39,14 @@ const TOLD: DifferOutput = {
   metadata: "the differ's note",
   bigData: new Map([["toc", bytes("{}")], ["own", bytes("the differ's")]]),
 };
+/** What types rule out, and a differ that is no TypeScript tells all the same. */
+const MALFORMED: readonly DifferOutput[] = [
+  '{"blobDigest":"sha256:no","blobBytes":1}',
+  '{"blobBytes":-5}',
+  '{"compression":"lz4"}',
+  '{"tocDigest":5}',
+  '{"metadata":{"not":"text"}}',
+].map((told): DifferOutput => JSON.parse(told));
 
 for (const driver of DRIVERS) {
   describe(`a record filled by a differ on ${driver}`, () => {
@@ -145,6 +153,9 @@ for (const driver of DRIVERS) {
           }),
         ],
         ["LIMIT_EXCEEDED", archiveDiffer(MEMBERS, { output: { ...TOLD, metadata: "x".repeat(5 << 20) } })],
+        ...MALFORMED.map((told) =>
+          ["INVALID_ARGUMENT", archiveDiffer(MEMBERS, { output: { ...TOLD, ...told } })] as const
+        ),
       ];
       for (const [code, differ] of cases) {
         const before = settledTrace(scratch);
