@@ -7,6 +7,7 @@
 import type { CacheId } from "../core/ids.ts";
 import type { StoreContext } from "./context.ts";
 import { type MountTarget, ownMountCount } from "./mount.ts";
+import { mountedIds } from "./mounted_ids.ts";
 
 /** Something that is mounted. */
 export interface MountedTarget {
@@ -20,8 +21,7 @@ export interface MountedTarget {
 
 /** What is mounted, as counts and the kernel agree: writable layers by name, then stacks of layers. */
 export function listMounts(context: StoreContext): MountedTarget[] {
-  const counted = context.mountCounts.list();
-  return targets(context, counted).flatMap((target) => {
+  return targets(context, mountedIds(context)).flatMap((target) => {
     const [id, access] = target.kind === "layer"
       ? [target.record.cacheId, "read-only"] as const
       : [target.record.mountId, "writable"] as const;
@@ -30,11 +30,11 @@ export function listMounts(context: StoreContext): MountedTarget[] {
   });
 }
 
-function targets({ mounts, layerDb }: StoreContext, counted: ReadonlySet<CacheId>): MountTarget[] {
+function targets({ mounts, layerDb }: StoreContext, mounted: ReadonlySet<CacheId>): MountTarget[] {
   const writable = Array.from(mounts.list().mounts.values(), (record) => ({ kind: "writable", record }) as const);
   const layers = Array.from(layerDb.list().layers.values(), (record) => ({ kind: "layer", record }) as const);
   return [
-    ...writable.filter(({ record }) => counted.has(record.mountId)),
-    ...layers.filter(({ record }) => counted.has(record.cacheId)),
+    ...writable.filter(({ record }) => mounted.has(record.mountId)),
+    ...layers.filter(({ record }) => mounted.has(record.cacheId)),
   ];
 }

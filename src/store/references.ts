@@ -15,6 +15,7 @@ import { allUses } from "./all_uses.ts";
 import { readableRecord } from "./chains.ts";
 import type { StoreContext } from "./context.ts";
 import { mountCount } from "./mount.ts";
+import { mountedIds } from "./mounted_ids.ts";
 
 /** Everything that refers to layers at one moment; by layer, who it is, in words for people. */
 export class References {
@@ -22,7 +23,7 @@ export class References {
   readonly #sound = new Map<ChainId, boolean>();
   readonly #gone = new Set<ChainId>();
   #elsewhere: ReadonlyMap<ChainId, readonly string[]> | undefined;
-  #counted: ReadonlySet<CacheId> | undefined;
+  #mounted: ReadonlySet<CacheId> | undefined;
 
   constructor(context: StoreContext) {
     this.#context = context;
@@ -74,8 +75,8 @@ export class References {
   }
 
   #isMounted(id: CacheId): boolean {
-    this.#counted ??= this.#context.mountCounts.list();
-    return this.#counted.has(id) && mountCount(this.#context, id, "read-only") > 0;
+    this.#mounted ??= mountedIds(this.#context);
+    return this.#mounted.has(id) && mountCount(this.#context, id, "read-only") > 0;
   }
 
   #usersElsewhere(): ReadonlyMap<ChainId, readonly string[]> {
@@ -87,10 +88,10 @@ export class References {
 export function countUsers(context: StoreContext, listing: LayerListing): ReadonlyMap<ChainId, number> {
   const counts = new Map<ChainId, number>();
   const add = (chainId: ChainId, count = 1): void => void counts.set(chainId, (counts.get(chainId) ?? 0) + count);
-  const counted = context.mountCounts.list();
+  const mounted = mountedIds(context);
   for (const { chainId, cacheId } of listing.layers.values()) {
     if (context.holds.countOf(chainId) > 0) add(chainId);
-    if (counted.has(cacheId) && mountCount(context, cacheId, "read-only") > 0) add(chainId);
+    if (mounted.has(cacheId) && mountCount(context, cacheId, "read-only") > 0) add(chainId);
   }
   for (const { chainId } of allUses(context, listing).uses) add(chainId);
   for (const [chainId, users] of usersElsewhere(context)) add(chainId, users.length);

@@ -30,6 +30,7 @@ import { attempt } from "../../metadata/record_file.ts";
 import { readableRecord } from "../chains.ts";
 import type { StoreContext } from "../context.ts";
 import { ownMountCount } from "../mount.ts";
+import { mountedIds } from "../mounted_ids.ts";
 import type { ReadingContext } from "../reading.ts";
 import { outsideMountName } from "../roots/refer_to_writable.ts";
 import type { FoundRecord } from "./find_record.ts";
@@ -95,10 +96,10 @@ export function entriesOf(
   there: LayersThere = new LayersThere(),
 ): CatalogEntry[] {
   const held = context.mountCounts.held();
-  const counted = context.mountCounts.list();
+  const mounted = mountedIds(context);
   return found.map((each) => {
     const { record, root } = each;
-    const id = counted.size === 0 ? undefined : held.get(record.id) ?? writableId(context, each);
+    const id = mounted.size === 0 ? undefined : held.get(record.id) ?? writableId(context, each);
     const missing = isMissing(root?.reading ?? context, record, there);
     const content = missing ? undefined : record.content ?? contentIn(root?.reading ?? context, record);
     return {
@@ -106,7 +107,7 @@ export function entriesOf(
       ...(content === undefined ? {} : { content }),
       ...(missing ? { missing } : {}),
       ...(root === undefined ? {} : { root: root.path }),
-      ...(id !== undefined && counted.has(id) ? mountFacts(context, each, id) : { mountCount: 0 }),
+      ...(id !== undefined && mounted.has(id) ? mountFacts(context, each, id) : { mountCount: 0 }),
     };
   });
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { chownSync, lstatSync, readFileSync } from "node:fs";
+import { chownSync, lstatSync, readFileSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, it } from "node:test";
 import { type ErrorCode, hasCode } from "../../../mod.ts";
@@ -116,6 +116,33 @@ describe("a mount that the kernel lost", { skip: !DRIVERS.includes("overlay2") }
     assert.equal(store.catalog.mounted("one"), 1);
     assert.equal(await store.catalog.unmount("one"), 0);
     assert.equal(mountAt(path), undefined);
+  });
+});
+
+describe("a mount whose count is lost", { skip: !DRIVERS.includes("overlay2") }, () => {
+  it("counts once, is listed, and keeps its layer", async () => {
+    using scratch = new ScratchRoot();
+    await using store = await scratch.open({ driver: "overlay2" });
+    const { catalog } = store;
+    await catalog.put({ id: "base", diff: streamOf(BASE) });
+    await catalog.put({ id: "one", parent: "base", diff: streamOf(TOP) });
+    await catalog.create({ id: "writable", parent: "base", access: "writable" });
+    const paths = [await catalog.mount("writable"), await catalog.mount("one")];
+    await catalog.mount("one");
+    try {
+      rmSync(join(scratch.dir, "run"), { recursive: true });
+      assert.deepEqual(store.mounts().map(({ path, count }) => [path, count]), paths.map((path) => [path, 1]));
+      assert.equal(catalog.mounted("writable"), 1);
+      const shown = catalog.layers().map(({ id, mountCount, mountPoint }) => [id, mountCount, mountPoint]);
+      assert.deepEqual(shown.sort(), [["base", 0, undefined], ["one", 0, undefined], ["writable", 1, paths[0]]]);
+      await rejected("IN_USE", () => catalog.delete("one"));
+      assert.deepEqual((await store.gc({ minAgeMs: 0 })).outcomes, []);
+    } finally {
+      assert.equal(await store.unmount("writable"), 0);
+      assert.equal(await store.unmount("one"), 0);
+    }
+    assert.deepEqual(store.mounts(), []);
+    await catalog.delete("one");
   });
 });
 
