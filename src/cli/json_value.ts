@@ -17,7 +17,7 @@ const PLAIN = /^[\p{L}\p{N} .,:/@+-]+$/u;
  */
 export function parseJsonValue(text: string, what: string): JsonValue {
   try {
-    const value: JsonValue = JSON.parse(text, refuseInfinity);
+    const value: JsonValue = JSON.parse(text, requireExact);
     return value;
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
@@ -30,8 +30,10 @@ export function parseJsonValue(text: string, what: string): JsonValue {
   }
 }
 
-/** `JSON.parse` reads a number that is too large as infinity, which JSON cannot hold. */
-function refuseInfinity(_key: string, value: unknown): unknown {
-  if (value === Infinity || value === -Infinity) throw new SyntaxError("a number in it is too large");
+/** `JSON.parse` reads a number that is too large as infinity, which JSON cannot hold, or as another near it. */
+function requireExact(_key: string, value: unknown): unknown {
+  if (typeof value !== "number" || Number.isSafeInteger(value)) return value;
+  if (!Number.isFinite(value)) throw new SyntaxError("a number in it is too large");
+  if (Number.isInteger(value)) throw new SyntaxError("a whole number in it is too large to be kept digit for digit");
   return value;
 }

@@ -8,7 +8,7 @@ import process from "node:process";
 import { CommanderError } from "commander";
 import { COMMANDS } from "./command_table.ts";
 import type { Handover } from "./command.ts";
-import { EnvironmentError, OutputClosed } from "./errors.ts";
+import { EnvironmentError, OutputClosed, UsageError } from "./errors.ts";
 import { EXIT } from "./exit_codes.ts";
 import { failureOf, traceOf } from "./failure.ts";
 import { resolveGlobals, scanGlobals } from "./globals.ts";
@@ -58,12 +58,27 @@ export function requireRuntime(nodeVersion: string): void {
   });
 }
 
+/**
+ * Refuses words that were no UTF-8. Runtimes give U+FFFD in place of what is none, so two such words can look the same, and
+ * one would be taken for the other.
+ * @throws {UsageError}
+ */
+function requireText(args: readonly string[]): void {
+  const index = args.findIndex((word) => word.includes("\ufffd"));
+  if (index < 0) return;
+  throw new UsageError(`Cannot use argument ${index + 1}, ${JSON.stringify(args[index])}: it is no UTF-8 text`, {
+    hint:
+      "Give a text without U+FFFD, which stands for bytes that are none; a file can be renamed, or given as standard input",
+  });
+}
+
 interface Run {
   readonly io: CliIo;
   readonly signal: AbortSignal;
 }
 
 async function runProgram(args: readonly string[], { io, signal }: Run): Promise<number | Handover> {
+  requireText(args);
   const printed = { stdout: "", stderr: "" };
   let outcome: number | Handover = EXIT.ok;
   const program = buildProgram(COMMANDS, {

@@ -81,6 +81,14 @@ describe("strata", () => {
     }
   });
 
+  it("refuses words that were no UTF-8: two of them can look the same", async () => {
+    for (const args of [["data", "get", "ref", "a\ufffdb"], ["--root", "/tmp/\ufffd", "layers"]]) {
+      const { code, stderr } = await runCli(args);
+      assert.equal(code, 2);
+      assert.match(stderr, /^error: Cannot use argument [24], ".*\ufffd.*": it is no UTF-8 text\nhint: /);
+    }
+  });
+
   it("refuses values that an option does not have", async () => {
     for (const args of [["--format", "xml", "layers"], ["layers", "--progress", "loud"], ["layers", "--root"]]) {
       assert.equal((await runCli(args)).code, 2, args.join(" "));
