@@ -39,16 +39,23 @@ export interface LayerList {
 export function listLayers(store: LayerStore): LayerList {
   const contents = store.contents();
   const roots = [undefined, ...store.roots().map(({ path }) => path)];
+  // What means something in a root before cannot be used to name a writable layer.
   const taken = new Set<string>();
   const items = roots.flatMap((root) => {
-    const listed = listRoot(contents, root).filter(({ kind, id }) => kind === "layer" || !taken.has(id));
-    for (const { id } of listed) taken.add(id);
+    const listed = listRoot(contents, root, taken);
+    if (root !== roots.at(-1)) {
+      for (const { id, names } of listed) for (const word of [id, ...names]) taken.add(word);
+    }
     return listed;
   });
   return { items, warnings: contents.findings.map(({ error }) => error.message) };
 }
 
-function listRoot({ entries, layers, mounts }: StoreContents, root: string | undefined): ListedLayer[] {
+function listRoot(
+  { entries, layers, mounts }: StoreContents,
+  root: string | undefined,
+  taken: ReadonlySet<string>,
+): ListedLayer[] {
   const isThere = (item: { readonly root?: string }): boolean => item.root === root;
   const writable = new Map<string, MountRecord>();
   for (const { mount } of mounts.filter(isThere)) writable.set(mount.name, mount);
@@ -63,9 +70,10 @@ function listRoot({ entries, layers, mounts }: StoreContents, root: string | und
       target.kind === "layer" ? recordedLayer(entry) : writableLayer(writable.get(target.mountName), { entry, root }),
     );
   }
-  items.push(...layers.filter(isThere).map(bareLayer));
+  for (const layer of layers.filter(isThere)) items.push(bareLayer(layer));
   for (const mount of writable.values()) {
-    if (!recorded.has(mount.name) && mount.outside === undefined) items.push(writableLayer(mount, { root }));
+    if (recorded.has(mount.name) || taken.has(mount.name) || mount.outside !== undefined) continue;
+    items.push(writableLayer(mount, { root }));
   }
   return items;
 }

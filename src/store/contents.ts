@@ -107,19 +107,18 @@ function unrecordedIn(
   there: ReadonlySet<ChainId>,
   listed: ReadonlySet<ChainId>,
 ): Pick<RootContents, "layers" | "findings"> {
+  const bare = [...there].filter((chainId) => !listed.has(chainId));
+  if (bare.length === 0) return { layers: [], findings: [] };
   const layers = new Map<ChainId, LayerRecord>();
   const findings: Finding[] = [];
   // Of those that are listed it is enough that they are there.
   const usable = new Map<ChainId, { readonly parent?: ChainId }>();
+  for (const chainId of there) if (listed.has(chainId)) usable.set(chainId, {});
   const refuse = (chainId: ChainId, reason: unknown): void => {
     const error = asStrataError(reason, `read layer ${chainId}`);
     findings.push(layerFinding("broken", chainId, { path: layerDb.tarSplitPath(chainId), error }));
   };
-  for (const chainId of there) {
-    if (listed.has(chainId)) {
-      usable.set(chainId, {});
-      continue;
-    }
+  for (const chainId of bare) {
     try {
       const record = layerDb.read(chainId);
       layers.set(chainId, record);
@@ -129,11 +128,9 @@ function unrecordedIn(
       if (!hasCode(error, "NOT_FOUND")) refuse(chainId, error);
     }
   }
-  if (layers.size > 0) {
-    for (const [chainId, fault] of findChainFaults(usable)) {
-      layers.delete(chainId);
-      refuse(chainId, chainError(chainId, fault));
-    }
+  for (const [chainId, fault] of findChainFaults(usable)) {
+    layers.delete(chainId);
+    refuse(chainId, chainError(chainId, fault));
   }
   return { layers: [...layers.values()], findings };
 }

@@ -39,18 +39,18 @@ export interface RecordsFound {
 /** All records that can be read. */
 export function allRecords(context: StoreContext): RecordsFound {
   const { records, findings } = context.catalog.list();
-  const furtherFindings: Finding[] = [];
+  const further: (readonly Finding[])[] = [];
   const found: FoundRecord[] = records.map((record) => ({ record }));
   const ids = context.readOnlyRoots.length === 0 ? new Set<string>() : new Set<string>(records.map(({ id }) => id));
   for (const root of context.readOnlyRoots) {
     const listing = root.reading.catalog.list();
-    furtherFindings.push(...listing.findings);
+    further.push(listing.findings);
     for (const record of listing.records) {
       if (!ids.has(record.id)) found.push({ record, root });
       ids.add(record.id);
     }
   }
-  return { found, findings, furtherFindings };
+  return { found, findings, furtherFindings: further.flat() };
 }
 
 /**
