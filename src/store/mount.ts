@@ -12,6 +12,7 @@ import { mountAt } from "../host/mount_table.ts";
 import type { LayerRecord } from "../metadata/layer_record.ts";
 import type { MountState } from "../metadata/mount_counts.ts";
 import type { MountRecord } from "../metadata/mounts.ts";
+import { requireWritable } from "../metadata/root_access.ts";
 import type { StoreContext } from "./context.ts";
 import { HeldLayers } from "./held_layers.ts";
 import { cacheIdOf } from "./target.ts";
@@ -44,10 +45,13 @@ export interface UnmountOptions {
 /**
  * Mounts a target and gives the path of its tree; each call is to be matched by one unmount.
  * @throws {StrataError} `LOCKED` while a dockerd holds the root: mount points are made below it, and its mounts are not
- *   counted; `IN_USE` for a writable layer that is mounted in another namespace
+ *   counted; `NOT_PERMITTED` in a store that this user may not change; `IN_USE` for a writable layer that is mounted in
+ *   another namespace, or for reading when it is to be written to
  */
 export async function mountTarget(context: StoreContext, target: MountTarget, options: MountOptions): Promise<string> {
   context.dockerd.requireAbsent();
+  // Others would not see that it is in use.
+  requireWritable(context.layout.root);
   if (target.kind === "writable") return await countMount(context, target, options);
   // Until it is counted; from then on the count keeps the layer.
   using held = new HeldLayers(context);
@@ -75,7 +79,25 @@ async function countMount(context: StoreContext, target: MountTarget, options: M
       path = await driver.get(id, request);
     },
   });
-  return path ?? await driver.get(id, request);
+  return path ?? await joinMount(context, target, { request, holder: options.holder });
+}
+
+/** The path of what is mounted already. What the driver refuses is not counted. */
+async function joinMount(
+  context: StoreContext,
+  target: MountTarget,
+  { request, holder }: { readonly request: GetOptions; readonly holder: RecordId | undefined },
+): Promise<string> {
+  const { driver, mountCounts, settings } = context;
+  const id = cacheIdOf(target);
+  try {
+    return await driver.get(id, request);
+  } catch (error) {
+    const whenLast = () => driver.put(id);
+    const timeoutMs = settings.lockTimeoutMs;
+    await mountCounts.decrement(id, { ...stateOf(context, target), holder, timeoutMs, whenLast });
+    throw error;
+  }
 }
 
 /**

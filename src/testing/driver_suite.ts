@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { answerCases } from "./driver_cases/answers.ts";
 import { bulkCases } from "./driver_cases/bulk.ts";
 import { contentCases } from "./driver_cases/contents.ts";
 import { crashCases } from "./driver_cases/crashes.ts";
@@ -17,8 +18,10 @@ import { kindCases } from "./driver_cases/kinds.ts";
 import { lifecycleCases } from "./driver_cases/lifecycle.ts";
 import type { DriverCase } from "./driver_cases/case.ts";
 import { mountCases } from "./driver_cases/mounts.ts";
+import { moveCases } from "./driver_cases/moves.ts";
 import { nameCases } from "./driver_cases/names.ts";
 import { objectCases } from "./driver_cases/objects.ts";
+import { oddObjectCases } from "./driver_cases/odd_objects.ts";
 import { outsideCases } from "./driver_cases/outside.ts";
 import { permissionCases } from "./driver_cases/permissions.ts";
 import { quotaCases } from "./driver_cases/quota.ts";
@@ -43,9 +46,12 @@ export const driverCases: readonly DriverCase[] = [
   ...snapshotCases,
   ...snapshotObjectCases,
   ...kindCases,
+  ...moveCases,
+  ...oddObjectCases,
   ...diffCases,
   ...differCases,
   ...contentCases,
+  ...answerCases,
   ...templateCases,
   ...idMapCases,
   ...permissionCases,

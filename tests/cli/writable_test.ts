@@ -172,6 +172,24 @@ for (const driver of DRIVERS) {
     });
   });
 
+  it(`strata mount (${driver}) gives nobody who writes a mount for reading, and counts no refusal`, async () => {
+    using store = await withBase(driver);
+    await store.ok(["create", "work", "--parent", "base"]);
+    await store.ok(["mount", "work", "--read-only"]);
+    try {
+      const { code, stderr } = await store.run(["mount", "work"]);
+      if (driver === "vfs") return assert.equal(code, 0);
+      assert.equal(code, 4);
+      assert.match(stderr, /it is mounted for reading; unmount it first/);
+      assert.equal(JSON.parse(await store.ok(["mounts", "--json"])).mounts[0].count, 1);
+      await store.ok(["mount", "work", "--read-only"]);
+    } finally {
+      await store.ok(["unmount", "work", "--force"]);
+    }
+    writeFileSync(join(await store.ok(["mount", "work"]), "new"), "1");
+    await store.ok(["unmount", "work"]);
+  });
+
   describe(`strata changes, diff, diffsize, apply and commit (${driver})`, () => {
     it("tell, pack, measure, repeat and register what was done", async () => {
       using store = await withBase(driver);

@@ -6,6 +6,7 @@ import { probeOverlay } from "../../src/driver/overlay/mounting/probe.ts";
 import { driverCases } from "../../src/testing/driver_suite.ts";
 import { withScratchDriver } from "../conformance/scratch_driver.ts";
 import { IS_ROOT } from "../host/scratch.ts";
+import { brokenAnswers } from "./broken_answers.ts";
 import { brokenDrivers } from "./broken_drivers.ts";
 import { brokenCopiers } from "./broken_copiers.ts";
 import { brokenMappers } from "./broken_mappers.ts";
@@ -15,7 +16,9 @@ const lacking = {
   root: IS_ROOT ? undefined : "only root may give files away",
 };
 
-for (const { fault, foundBy, needs, open } of [...brokenDrivers, ...brokenCopiers, ...brokenMappers]) {
+for (
+  const { fault, foundBy, needs, open } of [...brokenDrivers, ...brokenAnswers, ...brokenCopiers, ...brokenMappers]
+) {
   const skip = needs === undefined ? false : lacking[needs] ?? false;
   test(`the suite finds out a driver that ${fault}`, { skip }, async () => {
     const found = driverCases.find(({ name }) => name === foundBy);

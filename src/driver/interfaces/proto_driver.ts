@@ -107,8 +107,9 @@ export interface ProtoDriver {
   /** Where {@link ProtoDriver.get} gives the layer's tree. */
   treeOf(id: CacheId, access: "writable" | "read-only"): LayerTree;
   /**
-   * Mounts the layer and gives the path of its tree. Mounting what is mounted gives the same path.
-   * @throws {StrataError} `NOT_FOUND`
+   * Mounts the layer and gives the path of its tree. Mounting what is mounted gives the same path, and the mount stays as it
+   * is.
+   * @throws {StrataError} `NOT_FOUND`; `IN_USE` when it is to be written to and is mounted for reading
    */
   get(id: CacheId, options?: GetOptions): Promise<string>;
   /** Unmounts the layer; nothing happens when it is not mounted. */

@@ -250,7 +250,7 @@ export class OverlayDriver implements Driver {
 
   readWriteDiskUsage(id: CacheId): DiskUsage {
     if (this.outsideLayers.standInOf(id) !== undefined) return { bytes: 0, inodes: 0 };
-    using tree = this.openTree(this.locate(id));
+    using tree = this.openTree(requireLayer(this.locate(id)));
     return attempt(`measure layer ${id}`, () => directoryUsage(tree));
   }
 

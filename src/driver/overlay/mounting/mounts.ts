@@ -8,6 +8,7 @@
  * @module
  */
 import { type CacheId, isCacheId } from "../../../core/ids.ts";
+import { StrataError } from "../../../core/errors.ts";
 import { type IdMappings, sameIdMappings } from "../../../core/id_map.ts";
 import { syncFileSystemOf } from "../../../host/durable.ts";
 import { fromOsError, isOsError } from "../../../host/errno.ts";
@@ -39,6 +40,7 @@ import { type ShownLayer, ShownLayers } from "./shown_layers.ts";
 const MERGED_MODE = 0o700;
 /** The option that leaves syncing out. Only writable mounts have it. */
 const VOLATILE = "volatile";
+const READ_ONLY = "ro";
 const WORK = "work";
 
 /** What is to be mounted, and how. */
@@ -142,7 +144,10 @@ export class OverlayMounts {
 
   async #mountOnce(merged: string, layer: MountedLayer): Promise<string> {
     const mounted = mountAt(merged);
-    if (mounted !== undefined && isServed(mounted)) return merged;
+    if (mounted !== undefined && isServed(mounted)) {
+      this.#requireShared(mounted, layer);
+      return merged;
+    }
     if (mounted !== undefined) await unmount(merged);
     ensureDir(merged, MERGED_MODE);
     try {
@@ -157,6 +162,21 @@ export class OverlayMounts {
       throw fromOsError(error, `mount layer ${layer.id}`);
     }
     return merged;
+  }
+
+  /** Makes sure that who wants to write does not get the mount of somebody who reads: a place has one mount. */
+  #requireShared({ options, superOptions }: MountPoint, { id, access, options: wanted }: MountedLayer): void {
+    if (access === "read-only" || this.#extra(wanted).includes(READ_ONLY)) return;
+    if (![...options, ...superOptions].includes(READ_ONLY)) return;
+    throw new StrataError(
+      "IN_USE",
+      `Cannot mount layer ${id} for writing: it is mounted for reading; unmount it first`,
+      {
+        kind: "layer",
+        name: id,
+        usedBy: ["a mount for reading"],
+      },
+    );
   }
 
   /** The layers of a mount that its user does not write to, under the ids that the user wants to see. */
@@ -193,7 +213,7 @@ export class OverlayMounts {
       source,
       target: `${id}/merged`,
       // Last, since the last of "ro" and "rw" counts, and flags come from users.
-      options: [...flags, "ro"].join(),
+      options: [...flags, READ_ONLY].join(),
     };
   }
 
@@ -211,11 +231,13 @@ export class OverlayMounts {
       addForm(`${this.#home}/${id}`, "program");
       if (extra.some((option) => option.startsWith("xattr_permissions="))) tellProgram(`${this.#home}/${id}`);
     }
+    // A program refuses to write without an upper directory; the flag is for whoever looks at the mount.
+    const flags = access === "writable" ? extra : [...extra, READ_ONLY];
     await mountByProgram({
       program: mountProgram,
       cwd: this.#home,
       target: `${id}/merged`,
-      options: programMountData(overlay),
+      options: programMountData({ ...overlay, extra: flags }),
     });
   }
 
