@@ -9,6 +9,7 @@
  */
 import { type DriverLack, StrataError } from "../core/errors.ts";
 import type { IdMappings } from "../core/id_map.ts";
+import { fromOsError, hasErrno } from "../host/errno.ts";
 import { listNames, pathExists } from "../host/files.ts";
 import { openOutside } from "./containers_storage/open_outside.ts";
 import type { Driver } from "./driver.ts";
@@ -283,8 +284,14 @@ function factoryOf(name: string): DriverFactory {
   throw notSupported(name, { reason: `${reason}; use one of ${known}`, lacking: "driver" });
 }
 
+/** One that this user may not look into is another's, who has layers there. */
 function isFilled(home: string): boolean {
-  return pathExists(home) && listNames(home).length > 0;
+  try {
+    return pathExists(home) && listNames(home).length > 0;
+  } catch (error) {
+    if (hasErrno(error, "EACCES", "EPERM")) return true;
+    throw fromOsError(error, `look for layers in "${home}"`);
+  }
 }
 
 function homeOf(root: string, name: string): string {

@@ -8,7 +8,7 @@
  * @module
  */
 import { Buffer } from "node:buffer";
-import { mkdirSync, readlinkSync, realpathSync, statSync, symlinkSync } from "node:fs";
+import { accessSync, constants, mkdirSync, readlinkSync, realpathSync, statSync, symlinkSync } from "node:fs";
 import { basename, dirname } from "node:path";
 import { fromText, toText } from "../core/bytes.ts";
 import { StrataError } from "../core/errors.ts";
@@ -220,6 +220,11 @@ export function opensForWriting(path: string): boolean {
   } catch {
     return false;
   }
+}
+
+/** Fails as adding names to a directory would: `EACCES`, or `EROFS`. */
+export function requireChangeable(path: string): void {
+  accessSync(path, constants.W_OK | constants.X_OK);
 }
 
 /** Makes a symlink at `path`; `EEXIST` when the name is taken. */

@@ -25,6 +25,7 @@ import { fromOsError, hasErrno } from "../host/errno.ts";
 import { acquireLock, type FileLock, isLocked, tryLock } from "../host/file_lock.ts";
 import { ensureDir, listNames, removeTreeAt, statPath } from "../host/files.ts";
 import type { StoreLayout } from "./layout.ts";
+import { fromWriteError } from "./root_access.ts";
 
 declare const claimName: unique symbol;
 /** What is claimed, as the name of a file. */
@@ -132,7 +133,7 @@ export class Claims {
       const lock = tryLock(this.#path(name), "exclusive");
       return lock && new Claim(lock);
     } catch (error) {
-      throw fromOsError(error, `claim "${name}"`);
+      throw fromWriteError(error, { root: this.#layout.root, doing: `claim "${name}"` });
     }
   }
 
@@ -169,7 +170,7 @@ export class Claims {
       return new Claim(await acquireLock(this.#path(name), { kind: "exclusive", timeoutMs, signal }));
     } catch (error) {
       if (hasCode(error, "LOCKED")) return undefined;
-      throw fromOsError(error, `claim "${name}"`);
+      throw fromWriteError(error, { root: this.#layout.root, doing: `claim "${name}"` });
     }
   }
 

@@ -36,6 +36,7 @@ import { ensureDir, listNames, pathExists, readText, removeTreeAt } from "../hos
 import type { StoreLayout } from "./layout.ts";
 import { lockOwnFile } from "./own_lock.ts";
 import { attempt } from "./record_file.ts";
+import { fromWriteError } from "./root_access.ts";
 import type { WriteLock } from "./write_lock.ts";
 
 const LOCK_SUFFIX = ".lock";
@@ -76,7 +77,7 @@ export class Holds implements Disposable {
       this.#waitForRemoval(chainId);
     } catch (error) {
       this.#counts.delete(chainId);
-      throw fromOsError(error, `hold layer ${chainId}`);
+      throw fromWriteError(error, { root: this.#layout.root, doing: `hold layer ${chainId}` });
     }
   }
 

@@ -15,7 +15,7 @@ import { hasCode, StrataError } from "../core/errors.ts";
 import { JSON_BYTES_MAX } from "../core/limits.ts";
 import { syncDir, writeFileAtomic } from "../host/durable.ts";
 import { fromOsError } from "../host/errno.ts";
-import { listNames, pathExists, readBytes, removeTreeAt } from "../host/files.ts";
+import { listNames, readBytes, removeTreeAt } from "../host/files.ts";
 import { asStrataError, type Finding } from "./finding.ts";
 import {
   chainIdOf,
@@ -27,7 +27,7 @@ import {
 } from "./image_config.ts";
 import { type ImageName, parseImageReference } from "./image_name.ts";
 import type { StoreLayout } from "./layout.ts";
-import { attempt, corruptFile, type ReadContext } from "./record_file.ts";
+import { attempt, corruptFile, type ReadContext, typeAt } from "./record_file.ts";
 import { ImageNames } from "./repositories.ts";
 import { type Durability, ensureRecordDir } from "./staged_files.ts";
 import type { WriteLock } from "./write_lock.ts";
@@ -92,7 +92,7 @@ export class ImageDb {
 
   /** Whether a config of that name exists, sound or not. */
   has(imageId: ImageId): boolean {
-    return pathExists(this.#layout.imageConfigPath(imageId));
+    return typeAt(this.#layout.imageConfigPath(imageId)) !== undefined;
   }
 
   /**

@@ -29,6 +29,7 @@ import {
 } from "./layer_record.ts";
 import { type LayerUse, LayerUsers } from "./layer_users.ts";
 import type { StoreLayout } from "./layout.ts";
+import { typeAt } from "./record_file.ts";
 import { ensureRecordDir } from "./staged_files.ts";
 import type { WriteLock } from "./write_lock.ts";
 
@@ -337,5 +338,5 @@ function useOf(child: ChainId, parent: ChainId): LayerUse {
 }
 
 function isDirectory(path: string): boolean {
-  return statPath(path)?.type === "dir";
+  return typeAt(path) === "dir";
 }

@@ -18,7 +18,7 @@ import { StrataError } from "../core/errors.ts";
 import { type CacheId, parseCacheId, parseRecordId, randomId, type RecordId } from "../core/ids.ts";
 import { type Durability, syncDir } from "../host/durable.ts";
 import { fromOsError } from "../host/errno.ts";
-import { ensureDir, listNames, removeTreeAt, renamePath, statPath } from "../host/files.ts";
+import { ensureDir, listNames, removeTreeAt, renamePath } from "../host/files.ts";
 import { shareProject } from "../host/quota/project_id.ts";
 import { countSchema, timeSchema } from "./blob_info.ts";
 import { asStrataError, type Finding, pathOf } from "./finding.ts";
@@ -32,6 +32,7 @@ import {
   type ReadContext,
   readRecordJson,
   readRecordText,
+  typeAt,
 } from "./record_file.ts";
 import { ensureRecordDir, writeStagedFiles } from "./staged_files.ts";
 import type { WriteLock } from "./write_lock.ts";
@@ -328,7 +329,7 @@ function filesOf(record: MountRecord): [name: string, text: string][] {
 }
 
 function isDirectory(path: string): boolean {
-  return statPath(path)?.type === "dir";
+  return typeAt(path) === "dir";
 }
 
 function mountNotFound(name: MountName): StrataError {

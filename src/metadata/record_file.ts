@@ -7,6 +7,7 @@
  */
 import * as v from "valibot";
 import { StrataError } from "../core/errors.ts";
+import type { FileStat } from "../core/file_stat.ts";
 import { JSON_BYTES_MAX } from "../core/limits.ts";
 import { fromOsError } from "../host/errno.ts";
 import { readText, statPath } from "../host/files.ts";
@@ -27,6 +28,18 @@ export function corruptFile(path: string, problem: string, context: ReadContext 
     { path },
     { cause: context.cause, hint: context.remedy },
   );
+}
+
+/**
+ * What has a record's name; `undefined` when nothing has.
+ * @throws {StrataError} the operating system's failure, such as `NOT_PERMITTED`
+ */
+export function typeAt(path: string): FileStat["type"] | undefined {
+  try {
+    return statPath(path)?.type;
+  } catch (error) {
+    throw fromOsError(error, `look for "${path}"`);
+  }
 }
 
 /**

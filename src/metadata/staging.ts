@@ -23,6 +23,7 @@ import { countSchema, timeSchema } from "./blob_info.ts";
 import type { StoreLayout } from "./layout.ts";
 import { lockOwnFile } from "./own_lock.ts";
 import { attempt, jsonText, readRecordJson } from "./record_file.ts";
+import { fromWriteError } from "./root_access.ts";
 
 /** Who works in a staging directory; for people and messages, the lock decides. */
 export interface StagingOwner {
@@ -80,7 +81,8 @@ export class StagingArea {
       } catch (error) {
         // Until it is locked, a gc may take the new directory for an abandoned one.
         if (tries < TRIES_MAX && hasErrno(error, "ENOENT")) continue;
-        throw fromOsError(error, `make a staging directory below "${this.#layout.stagingDir}"`);
+        const doing = `make a staging directory below "${this.#layout.stagingDir}"`;
+        throw fromWriteError(error, { root: this.#layout.root, doing });
       }
     }
   }

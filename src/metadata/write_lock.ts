@@ -10,10 +10,10 @@
  */
 import { dirname } from "node:path";
 import { StrataError } from "../core/errors.ts";
-import { fromOsError } from "../host/errno.ts";
 import { acquireLock, type FileLock } from "../host/file_lock.ts";
 import { ensureDir } from "../host/files.ts";
 import type { StoreLayout } from "./layout.ts";
+import { fromWriteError } from "./root_access.ts";
 
 declare const held: unique symbol;
 
@@ -57,7 +57,7 @@ export async function withWriteLock<T>(
   const turn = takeTicket(path);
   try {
     await waitForTurn(turn.previous, { path, deadline, signal: options.signal });
-    using file = await lockFile(path, { deadline, signal: options.signal });
+    using file = await lockFile(layout, { deadline, signal: options.signal });
     const proof = makeProof(layout, file);
     try {
       return await fn(proof.lock);
@@ -115,12 +115,12 @@ async function waitForTurn(
   }
 }
 
-async function lockFile(path: string, { deadline, signal }: WaitOptions): Promise<FileLock> {
+async function lockFile({ root, lockPath: path }: StoreLayout, { deadline, signal }: WaitOptions): Promise<FileLock> {
   try {
     ensureDir(dirname(path), 0o700);
     return await acquireLock(path, { kind: "exclusive", timeoutMs: Math.max(0, deadline - Date.now()), signal });
   } catch (error) {
-    throw fromOsError(error, "lock the store for writing");
+    throw fromWriteError(error, { root, doing: "lock the store for writing" });
   }
 }
 

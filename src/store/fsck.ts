@@ -15,6 +15,7 @@ import type { CacheId } from "../core/ids.ts";
 import type { LayerLocation } from "../driver/interfaces/layer_sealer.ts";
 import { chainOf } from "../metadata/chain.ts";
 import type { LayerRecord } from "../metadata/layer_record.ts";
+import { requireWritable } from "../metadata/root_access.ts";
 import type { WriteLock } from "../metadata/write_lock.ts";
 import { type StoreContext, underLock } from "./context.ts";
 import { dropData, remakeViews } from "./fsck_catalog.ts";
@@ -49,6 +50,7 @@ const PASSES_MAX = 4;
  */
 export async function fsck(context: StoreContext, options: FsckOptions = {}): Promise<FsckReport> {
   const { repair = "none" } = options;
+  if (repair !== "none") requireWritable(context.layout.root);
   const before = await findDamage(context, options);
   let chosen = before.filter((finding) => isChosen(finding, repair));
   if (chosen.length === 0) return reportOf(before, []);

@@ -17,6 +17,7 @@ import { removeTreeAt } from "../host/files.ts";
 import { type Claim, directoryClaim } from "../metadata/claims.ts";
 import { asStrataError } from "../metadata/finding.ts";
 import type { WithdrawnLayer } from "../metadata/layerdb.ts";
+import { requireWritable } from "../metadata/root_access.ts";
 import { leftMounts, removeLeftData, removeLeftMount } from "./catalog/leftovers.ts";
 import { type StoreContext, underLock } from "./context.ts";
 import { deleteLayers, removeData } from "./delete_layers.ts";
@@ -56,10 +57,11 @@ const BATCH_LAYERS = 64;
 
 /**
  * Collects garbage.
- * @throws {StrataError} `LOCKED`, `ABORTED`
+ * @throws {StrataError} `LOCKED`, `NOT_PERMITTED`, `ABORTED`
  */
 export async function collectGarbage(context: StoreContext, options: GcOptions = {}): Promise<GcReport> {
   const { mode = "sweep", minAgeMs = GC_MIN_AGE_MS, signal } = options;
+  if (mode === "sweep") requireWritable(context.layout.root);
   const plan = planGc(readSnapshot(context), { nowMs: Date.now(), minAgeMs });
   const outcomes = mode === "plan" ? plan.map((item) => ended(item, "planned")) : await sweep(context, plan, signal);
   const freed = outcomes.filter(({ state }) => state === "planned" || state === "removed");

@@ -23,6 +23,7 @@ import { LayerUsers } from "../metadata/layer_users.ts";
 import { StoreLayout } from "../metadata/layout.ts";
 import { MountCounts } from "../metadata/mount_counts.ts";
 import { MountRecords } from "../metadata/mounts.ts";
+import { mayWrite, requireReadable, requireStore } from "../metadata/root_access.ts";
 import { StagingArea } from "../metadata/staging.ts";
 import { LOCK_TIMEOUT_MS } from "../metadata/write_lock.ts";
 import { WorkerPool } from "../worker/pool.ts";
@@ -85,17 +86,21 @@ export function defaultRunRoot(environment: Readonly<Record<string, string | und
  */
 export async function openContext(options: OpenOptions, environment = process.env): Promise<StoreContext> {
   const root = makeRoot(options.root ?? defaultRoot(environment));
+  requireReadable(root);
+  const writable = mayWrite(root);
+  if (!writable) requireStore(root);
   const dockerd = new DockerdGuard(root);
+  const isFree = () => writable && dockerd.find() === undefined;
   const spec = await chooseDriver({
     root,
     requested: options.driver,
     options: options.driverOptions,
     idMappings: options.idMappings,
-    access: dockerd.find() === undefined ? "read-write" : "read-only",
+    access: isFree() ? "read-write" : "read-only",
   });
   const durability = options.durability ?? "full";
   const layout = new StoreLayout(root, spec.name);
-  const holds = new Holds(layout, { mayWrite: () => dockerd.find() === undefined });
+  const holds = new Holds(layout, { mayWrite: isFree });
   const pool = new WorkerPool({ pace: options.pace ?? "background" });
   const paths = options.readOnlyRoots ?? [];
   const readOnlyRoots = await openRoots({ paths, ownRoot: root, driver: spec.name, pool });

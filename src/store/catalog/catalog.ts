@@ -239,7 +239,7 @@ export class Catalog extends CatalogQueries {
    * Removes what a crash left of records that never came to be, or are gone: their writable layers and data items. Nothing
    * else does that unasked.
    * @returns what was found, and what became of it
-   * @throws {StrataError} `LOCKED`
+   * @throws {StrataError} `LOCKED`, `NOT_PERMITTED`
    */
   recover(options: RecoverOptions = {}): Promise<RecoveryStep[]> {
     return recover(this.#context, options);

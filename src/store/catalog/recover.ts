@@ -10,6 +10,7 @@
 import type { StrataError } from "../../core/errors.ts";
 import type { RecordId } from "../../core/ids.ts";
 import { asStrataError } from "../../metadata/finding.ts";
+import { requireWritable } from "../../metadata/root_access.ts";
 import type { StoreContext } from "../context.ts";
 import { leftData, leftMounts, removeLeftData, removeLeftMount } from "./leftovers.ts";
 
@@ -34,13 +35,14 @@ export interface RecoverOptions {
 /**
  * Removes what belongs to no record. What another process is at work on stays.
  * @returns what was found, in the order in which it was dealt with
- * @throws {StrataError} `LOCKED`
+ * @throws {StrataError} `LOCKED`, `NOT_PERMITTED`
  */
 export async function recover(
   context: StoreContext,
   { onStep = () => {} }: RecoverOptions = {},
 ): Promise<RecoveryStep[]> {
   context.dockerd.requireAbsent();
+  requireWritable(context.layout.root);
   const steps: RecoveryStep[] = [];
   for (const left of leftMounts(context)) {
     const step = { kind: "writable layer", subject: left.name, record: left.record } as const;

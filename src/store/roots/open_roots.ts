@@ -8,6 +8,7 @@ import { StrataError } from "../../core/errors.ts";
 import { fromOsError } from "../../host/errno.ts";
 import { directoryExists, realPath } from "../../host/files.ts";
 import { containersDrivers } from "../../metadata/containers_storage/layout.ts";
+import { requireReadable } from "../../metadata/root_access.ts";
 import type { WorkerPool } from "../../worker/pool.ts";
 import { openContainersRoot, recogniseContainersRoot } from "./containers_root.ts";
 import type { ReadOnlyRoot } from "./read_only_root.ts";
@@ -30,7 +31,15 @@ export interface OpenRootsRequest {
  * @throws {StrataError} `NOT_FOUND` when there is no such directory, `INVALID_ARGUMENT` when it is no root, or the own one,
  *   `NOT_SUPPORTED` for a driver that this package does not have, `AMBIGUOUS`, `NOT_PERMITTED`
  */
-export async function openRoots({ paths, ownRoot, driver, pool }: OpenRootsRequest): Promise<ReadOnlyRoot[]> {
+export async function openRoots(request: OpenRootsRequest): Promise<ReadOnlyRoot[]> {
+  try {
+    return await openEach(request);
+  } catch (error) {
+    throw fromOsError(error, `read from ${request.paths.map((path) => `"${path}"`).join(", ")}`);
+  }
+}
+
+async function openEach({ paths, ownRoot, driver, pool }: OpenRootsRequest): Promise<ReadOnlyRoot[]> {
   const real = [...new Set(paths.map(realDirectory))];
   const siblings = real.filter(recogniseContainersRoot);
   const roots: ReadOnlyRoot[] = [];
@@ -58,11 +67,8 @@ function driverIn(path: string, own: string): string | undefined {
 }
 
 function realDirectory(path: string): string {
-  try {
-    if (directoryExists(path)) return realPath(path);
-  } catch (error) {
-    throw fromOsError(error, `read from "${path}"`);
-  }
+  requireReadable(path);
+  if (directoryExists(path)) return realPath(path);
   const message = `Cannot read from "${path}": there is no such directory; check the path`;
   throw new StrataError("NOT_FOUND", message, { kind: "directory", ref: path });
 }
