@@ -95,7 +95,7 @@ export function fitsMountData(mount: OverlayMount): boolean {
 /**
  * The mount's option string.
  * @throws {StrataError} `MAX_DEPTH` when it would not fit, or has more lowers than the kernel takes, `INVALID_ARGUMENT`
- *   for a label that cannot be quoted
+ *   for a label that cannot be quoted, and for options that leave room for no layer
  */
 export function overlayMountData(mount: OverlayMount): string {
   const { lowers } = mount;
@@ -138,6 +138,14 @@ function refuseLength(lowers: readonly string[], length: number): never {
   let spare = length - MOUNT_DATA_BYTES_MAX;
   let fitting = lowers.length;
   while (fitting > 0 && spare > 0) spare -= (lowers[--fitting]?.length ?? 0) + 1;
+  if (fitting === 0) {
+    throw new StrataError(
+      "INVALID_ARGUMENT",
+      `Cannot mount any layer with these options: they take ${length} bytes, the kernel reads ${MOUNT_DATA_BYTES_MAX}; use ` +
+        "a shorter label, or fewer mount options",
+      { argument: "mountOptions" },
+    );
+  }
   throw new StrataError(
     "MAX_DEPTH",
     `Cannot mount ${lowers.length} layers: the options take ${length} bytes, the kernel reads ${MOUNT_DATA_BYTES_MAX}; ` +

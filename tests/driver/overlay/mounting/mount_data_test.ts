@@ -84,6 +84,15 @@ describe("overlayMountData()", () => {
     assert.equal(fitsMountData({ ...mount, lowers: mount.lowers.map(() => LOWER) }), false);
   });
 
+  it("says so when no layer fits, however few there are", () => {
+    const mount = { lowers: [LOWER], switches: ALL_SWITCHES, label: "a".repeat(MOUNT_DATA_BYTES_MAX), extra: [] };
+    assert.throws(() => overlayMountData(mount), (error) => {
+      assert.ok(hasCode(error, "INVALID_ARGUMENT"));
+      assert.match(error.message, /Cannot mount any layer with these options: .* use a shorter label/);
+      return true;
+    });
+  });
+
   it("says how many layers fit when they do not", () => {
     const mount = (count: number, switches: readonly string[]) =>
       overlayMountData({ lowers: Array.from({ length: count }, () => LOWER), switches, extra: [] });
