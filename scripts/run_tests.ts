@@ -4,7 +4,8 @@
  * are processors, a few files each. Processes and not threads (`deno test --parallel`), because tests change and count what
  * belongs to a process: its umask, its threads, its open files.
  *
- * A process's output is printed as a whole when it has ended. With paths as arguments, only the tests below those are run.
+ * A process's output is printed as a whole when it has ended. With paths as arguments, only the tests below those are run;
+ * `deno task test:interop` is `tests/interop`, which is left out otherwise.
  *
  * @module
  */
@@ -15,12 +16,22 @@ import { join } from "node:path";
 import process from "node:process";
 import { ROOT } from "./npm_project.ts";
 
+const INTEROP = "tests/interop";
+/** Each of these takes minutes, and has a file system for itself. */
+const FILE_SYSTEMS = "tests/interop/file_systems";
 /** Small enough that the last processes to end leave no processor idle for long; a process takes half a second to start. */
 const FILES_PER_PROCESS = 5;
 /** What takes longest goes first. */
-const LONGEST_FIRST = ["tests/conformance", "tests/store", "tests/cli", "tests/driver", "tests/image"];
+const LONGEST_FIRST = [
+  INTEROP,
+  FILE_SYSTEMS,
+  "tests/conformance",
+  "tests/store",
+  "tests/cli",
+  "tests/driver",
+  "tests/image",
+];
 const DOCUMENTS = ["mod.ts", "README.md", "src"];
-const IGNORED = "tests/interop";
 
 /** What one process runs. */
 type Job = readonly string[];
@@ -29,7 +40,9 @@ await main(process.argv.slice(2));
 
 async function main(paths: readonly string[]): Promise<void> {
   const start = Date.now();
-  const jobs = paths.length === 0 ? [...testJobs(["tests"]), DOCUMENTS] : testJobs(paths);
+  const jobs = paths.length === 0
+    ? [...testJobs(testFiles("tests").filter(isOwn)), DOCUMENTS]
+    : testJobs(paths.flatMap(testFiles));
   if (await deno(["test", "--no-run", "--doc", ...jobs.flat()]) !== 0) return fail("the types are wrong");
   const waiting = jobs.values();
   const failed: Job[] = [];
@@ -43,23 +56,35 @@ async function main(paths: readonly string[]): Promise<void> {
   if (failed.length > 0) fail(`tests have failed in\n${failed.map((job) => `  ${job.join(" ")}`).join("\n")}`);
 }
 
-/** The test files below the paths, a few of one folder together. */
-function testJobs(paths: readonly string[]): Job[] {
-  const files = paths.flatMap(testFiles);
+/** The files in the order in which they start, a few of one folder together. */
+function testJobs(files: readonly string[]): Job[] {
   const folders = [...new Set(files.map(folderOf))].sort((a, b) => rank(a) - rank(b));
-  return folders.flatMap((folder) => chunks(files.filter((file) => folderOf(file) === folder), FILES_PER_PROCESS));
+  return folders.flatMap((folder) =>
+    chunks(files.filter((file) => folderOf(file) === folder), filesPerProcess(folder))
+  );
+}
+
+/** Other implementations are asked one after the other: they may share what is the machine's. */
+function filesPerProcess(folder: string): number {
+  if (folder === FILE_SYSTEMS) return 1;
+  return folder === INTEROP ? Infinity : FILES_PER_PROCESS;
 }
 
 function testFiles(path: string): string[] {
   if (!statSync(join(ROOT, path)).isDirectory()) return [path];
   return readdirSync(join(ROOT, path), { recursive: true, encoding: "utf8" })
     .map((name) => join(path, name))
-    .filter((file) => file.endsWith("_test.ts") && !file.startsWith(`${IGNORED}/`))
+    .filter((file) => file.endsWith("_test.ts"))
     .sort();
+}
+
+function isOwn(file: string): boolean {
+  return !file.startsWith(`${INTEROP}/`);
 }
 
 /** `tests/store` of a file in it, however deep. */
 function folderOf(file: string): string {
+  if (file.startsWith(`${FILE_SYSTEMS}/`)) return FILE_SYSTEMS;
   return file.split("/", 2).join("/");
 }
 
@@ -69,10 +94,8 @@ function rank(folder: string): number {
 }
 
 function chunks(files: readonly string[], length: number): Job[] {
-  return Array.from(
-    { length: Math.ceil(files.length / length) },
-    (_, index) => files.slice(index * length, (index + 1) * length),
-  );
+  if (files.length <= length) return [files];
+  return [files.slice(0, length), ...chunks(files.slice(length), length)];
 }
 
 /** Runs this runtime, and prints what it says when it has ended; resolves to its exit code. */

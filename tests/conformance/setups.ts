@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * The drivers with each set of their options, as the suite is run on them: on the disk by the tests beside this file, and
- * on other file systems by `tests/interop/file_systems_test.ts`.
+ * on other file systems by `tests/interop/file_systems/`.
  *
  * @module
  */
@@ -61,10 +61,14 @@ export const FORCE_MASK: Setup = {
   ],
 };
 
+/** Why there is no fuse-overlayfs; `undefined` when there is. */
+export const NO_PROGRAM: string | undefined = program === undefined
+  ? "fuse-overlayfs is not installed, or /dev/fuse is not there"
+  : undefined;
+
 /** Why fuse-overlayfs cannot mount layers of a directory; `undefined` when it can. */
 export async function whyNoProgram(dir: string): Promise<string | undefined> {
-  if (program === undefined) return "fuse-overlayfs is not installed, or /dev/fuse is not there";
-  return await probeOverlay(dir, program);
+  return NO_PROGRAM ?? await probeOverlay(dir, program);
 }
 
 /** A driver of which only what a proto driver must have is used: all else is made by `completeDriver`. */

@@ -5,11 +5,14 @@
  * @module
  */
 import { spawnSync } from "node:child_process";
-import { closeSync, ftruncateSync, mkdirSync, mkdtempSync, openSync, rmSync } from "node:fs";
+import { chmodSync, closeSync, ftruncateSync, mkdirSync, mkdtempSync, openSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
+import { fileSystemOf } from "../../src/host/fs_info.ts";
 import { type InteropOptions, unlessMissing } from "./interop.ts";
+import { MEMORY, whyNoTmpfs } from "./memory_file_system.ts";
+import { unmountAll } from "./unmount_all.ts";
 
 /** File systems that can be made in an image. */
 export type ImageFileSystem = "xfs" | "ext4" | "btrfs";
@@ -30,6 +33,8 @@ export interface LoopFileSystem extends Disposable {
 
 /** The least that mkfs.xfs accepts, and some. The image is sparse. */
 const IMAGE_BYTES = 400 * 1024 * 1024;
+/** As several tests run at once, and an image that cannot grow has errors of its own. */
+const MEMORY_BYTES_MIN = 5 * IMAGE_BYTES;
 
 /** Options for tests that need a file system in an image; `skip` says what is missing. */
 export function needsLoop(type: ImageFileSystem, options: LoopOptions = {}): InteropOptions {
@@ -41,10 +46,12 @@ export function needsLoop(type: ImageFileSystem, options: LoopOptions = {}): Int
  * @throws {Error} when a program refuses
  */
 export function mountLoop(type: ImageFileSystem, options: LoopOptions = {}): LoopFileSystem {
-  const dir = mkdtempSync(join(tmpdir(), `strata-${type}-`));
+  const dir = mkdtempSync(join(imageDir(), `strata-${type}-`));
+  // Others than root may be tested there.
+  chmodSync(dir, 0o755);
   const path = join(dir, "mnt");
   const dispose = () => {
-    while (spawnSync("umount", ["--", path]).status === 0);
+    unmountAll(dir);
     rmSync(dir, { recursive: true, force: true });
   };
   try {
@@ -73,6 +80,13 @@ export function whyNoLoop(type: ImageFileSystem, options: LoopOptions = {}): str
       options.mount === undefined ? "" : ` with ${options.mount.join(",")}`
     }: ${error}`;
   }
+}
+
+/** In memory, where there is enough: an image on a disk has every sync wait for that. */
+function imageDir(): string {
+  if (whyNoTmpfs(MEMORY) !== undefined) return tmpdir();
+  const { freeBytes } = fileSystemOf(MEMORY);
+  return freeBytes >= MEMORY_BYTES_MIN ? MEMORY : tmpdir();
 }
 
 function run(program: string, args: readonly string[]): void {

@@ -4,12 +4,13 @@
  *
  * @module
  */
-import { mkdtempSync, rmSync } from "node:fs";
+import { chmodSync, mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { fromText } from "../../src/core/bytes.ts";
 import { ROOT } from "../../src/core/layer_path.ts";
 import { fileSystemOf } from "../../src/host/fs_info.ts";
 import { RootedDir } from "../../src/host/rooted_dir.ts";
+import { unmountAll } from "./unmount_all.ts";
 
 /** Where Linux has one. */
 export const MEMORY = "/dev/shm";
@@ -30,4 +31,17 @@ export function whyNoTmpfs(dir: string): string | undefined {
   } catch (error) {
     return `no tmpfs with attributes of users, which Linux has from 6.6 on: ${error}`;
   }
+}
+
+/** A directory in memory that everybody may enter; disposing of it removes it, and what is mounted there. */
+export function dirInMemory(): Disposable & { readonly path: string } {
+  const path = mkdtempSync(join(MEMORY, "strata-tmpfs-"));
+  chmodSync(path, 0o755);
+  return {
+    path,
+    [Symbol.dispose]() {
+      unmountAll(path);
+      rmSync(path, { recursive: true });
+    },
+  };
 }

@@ -9,7 +9,7 @@ import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
-import { mountsBelow } from "../../src/host/mount_table.ts";
+import { unmountAll } from "./unmount_all.ts";
 
 /** A mounted overlay. */
 export interface OverlayFileSystem extends Disposable {
@@ -35,7 +35,7 @@ export function whyNoOverlay(): string | undefined {
 export function mountOverlay(): OverlayFileSystem {
   const base = mkdtempSync(join(tmpdir(), "strata-overlay-"));
   const dispose = () => {
-    for (const { mountPoint } of mountsBelow(base).reverse()) spawnSync("umount", ["-l", "--", mountPoint]);
+    unmountAll(base);
     rmSync(base, { recursive: true, force: true });
   };
   try {
