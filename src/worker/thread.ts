@@ -6,7 +6,7 @@
  */
 import { type MessagePort, workerData } from "node:worker_threads";
 import { AbortFlag } from "./abort_flag.ts";
-import { type JobName, JOBS, type Report } from "./job_map.ts";
+import { type JobName, LOADERS, type Report } from "./job_map.ts";
 import { publicForm, toWire, type WireError } from "./wire_error.ts";
 
 /** What a thread is started with. */
@@ -60,7 +60,7 @@ port.on("message", (order: Order) => void answer(order));
 async function answer({ job, request, abort }: Order): Promise<void> {
   // Not caught: a thread that cannot load its job ends, and the ports that came with the order are closed with it.
   // The pool pairs each job's name with its own request; the map's types cannot say so across a thread.
-  const run = await JOBS[job]() as (request: unknown, report: Report, abort: AbortFlag) => unknown;
+  const run = await LOADERS[job]() as (request: unknown, report: Report, abort: AbortFlag) => unknown;
   const report: Report = (bytes) => port.postMessage({ type: "report", bytes } satisfies Answer);
   try {
     const result = await run(request, report, new AbortFlag(abort));
