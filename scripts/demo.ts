@@ -194,10 +194,10 @@ async function passed(chunks: AsyncIterable<Uint8Array>): Promise<Tap> {
   return tap;
 }
 
-/** This repository, or the installed package: where the library's own module really lies. */
+/** This repository, or the installed package, by where the library's own module really lies: in the package, in `dist`. */
 function projectDir(): string {
-  const name = import.meta.url.endsWith(".ts") ? "../mod.ts" : "../mod.js";
-  return dirname(realpathSync(fileURLToPath(new URL(name, import.meta.url))));
+  const [name, up] = import.meta.url.endsWith(".ts") ? ["../mod.ts", "."] : ["../mod.js", ".."];
+  return join(dirname(realpathSync(fileURLToPath(new URL(name, import.meta.url)))), up);
 }
 
 function stopwatch(): () => string {

@@ -3,7 +3,7 @@
  * What the scripts around the npm package share: where things lie, what `deno.json` says, how programs are run.
  *
  *   npm/package/      what is published
- *   npm/checks/       the tests, scripts and benchmarks, compiled, for test_npm.ts and bench_npm.ts
+ *   npm/checks/       the tests, scripts, benchmarks and single modules, compiled, for test_npm.ts and bench_npm.ts
  *   npm/package.tgz   npm/package, packed
  *
  * @module
@@ -19,10 +19,13 @@ import * as v from "valibot";
 export const ROOT = fileURLToPath(new URL("..", import.meta.url));
 /** The package as it is published. */
 export const PACKAGE = join(ROOT, "npm/package");
-/** The compiled tests, scripts and benchmarks. */
+/** The compiled tests, scripts and benchmarks, and the single modules. */
 export const CHECKS = join(ROOT, "npm/checks");
 /** The packed package. */
 export const TARBALL = join(ROOT, "npm/package.tgz");
+
+/** The public modules and the command line: what they are called in the package, and where the checks look for them. */
+export const PUBLIC_MODULES = { mod: "mod.js", testing: "src/testing/mod.js", cli: "cli.js" } as const;
 
 const DenoJson = v.object({
   name: v.string(),
@@ -77,8 +80,9 @@ export function run(command: readonly string[], { cwd }: RunOptions): void {
 }
 
 /**
- * Installs the packed package into an empty directory, as its users do, and lays the checks beside it. They import
- * `../src/…`; links lead those paths into the installed package.
+ * Installs the packed package into an empty directory, as its users do, and lays the checks beside it. Where those import
+ * what is public, or run the command line, links lead them into the installed package. Other modules they have for
+ * themselves, as a second copy of the package would be; what both have to agree on is that the package recognises it.
  */
 export function installChecks(home: string, config: DenoConfig): void {
   // Some tests run the program as an ordinary user.
@@ -87,8 +91,8 @@ export function installChecks(home: string, config: DenoConfig): void {
   const packages = [TARBALL, `fast-check@${pinnedVersion(config, "fast-check")}`];
   run(["npm", "install", "--no-audit", "--no-fund", "--loglevel=error", ...packages], { cwd: home });
   cpSync(CHECKS, home, { recursive: true });
-  for (const name of ["src", "mod.js", "cli.js"]) {
-    symlinkSync(join("node_modules", config.name, name), join(home, name));
+  for (const [name, path] of Object.entries(PUBLIC_MODULES)) {
+    symlinkSync(join(home, "node_modules", config.name, `dist/${name}.js`), join(home, path));
   }
 }
 

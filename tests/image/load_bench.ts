@@ -7,12 +7,12 @@
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { LayerStore } from "../../mod.ts";
 import { createChainId } from "../../src/core/chain_id.ts";
 import { type DiffId, digestOf } from "../../src/core/digest.ts";
 import { listImages } from "../../src/image/images.ts";
 import { type LoadedImage, loadImage, type LoadOptions } from "../../src/image/load.ts";
 import type { StoreContext } from "../../src/store/context.ts";
-import { LayerStore } from "../../src/store/layer_store.ts";
 import { refusal } from "../metadata/store_dir.ts";
 import { type BuiltImage, configOf, layerOf, type SavedFiles, writeFiles } from "../support/image_builder.ts";
 import { ScratchRoot } from "../support/scratch_store.ts";

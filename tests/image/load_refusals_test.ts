@@ -5,10 +5,10 @@ import { Buffer } from "node:buffer";
 import { symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
+import { LayerStore } from "../../mod.ts";
 import { digestHex, digestOf } from "../../src/core/digest.ts";
 import { JSON_BYTES_MAX } from "../../src/core/limits.ts";
 import { loadImage } from "../../src/image/load.ts";
-import { LayerStore } from "../../src/store/layer_store.ts";
 import { layerTar, symlink } from "../../src/testing/layer_builder.ts";
 import { refusal } from "../metadata/store_dir.ts";
 import {

@@ -4,9 +4,8 @@ import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync, 
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { inspect } from "node:util";
-import { isStrataError, type JsonValue, type LayerStore } from "../../../mod.ts";
+import { isStrataError, type JsonValue, LayerStore } from "../../../mod.ts";
 import { withWriteLock } from "../../../src/metadata/write_lock.ts";
-import { LayerStore as Store } from "../../../src/store/layer_store.ts";
 import { file, layerTar } from "../../../src/testing/layer_builder.ts";
 import { makeFifo, SECRET } from "../../support/made_root.ts";
 import { bytesOf, ScratchRoot, streamOf } from "../../support/scratch_store.ts";
@@ -171,7 +170,7 @@ describe("a catalog, asked for odd things", () => {
   });
 
   it("waits for nobody when it is not to", async () => {
-    const { layout } = Store.contextOf(store);
+    const { layout } = LayerStore.contextOf(store);
     await using impatient = await scratch.open({ driver: "vfs", lockTimeoutMs: 0 });
     await withWriteLock(layout, {}, async () => {
       const { catalog } = impatient;

@@ -3,10 +3,9 @@ import assert from "node:assert/strict";
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import type { RecoveryStep } from "../../../mod.ts";
+import { LayerStore, type RecoveryStep } from "../../../mod.ts";
 import { parseRecordId } from "../../../src/core/ids.ts";
 import { recordClaim } from "../../../src/metadata/claims.ts";
-import { LayerStore } from "../../../src/store/layer_store.ts";
 import { file, layerTar } from "../../../src/testing/layer_builder.ts";
 import { ScratchRoot, streamOf } from "../../support/scratch_store.ts";
 
