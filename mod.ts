@@ -142,7 +142,7 @@ export type { ParentOwners } from "./src/store/catalog/parent_owners.ts";
 export type { PutAdditionalLayerOptions } from "./src/store/catalog/put_additional_layer.ts";
 export type { RecoverOptions, RecoveryStep } from "./src/store/catalog/recover.ts";
 export type { RemoveRecordOptions } from "./src/store/catalog/remove_record.ts";
-export type { CompareOptions } from "./src/store/changes.ts";
+export type { CompareOptions, DiffStreamOptions } from "./src/store/changes.ts";
 export type { ChecksumForGraphIdOptions, LayerChecksum } from "./src/store/checksum_for_graph_id.ts";
 export type { CleanupReport } from "./src/store/cleanup.ts";
 export type { CommitOptions } from "./src/store/commit.ts";

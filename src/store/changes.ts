@@ -5,6 +5,7 @@
  * @module
  */
 import type { Change } from "../changeset/change.ts";
+import type { PackReport } from "../worker/jobs/pack_directory.ts";
 import { packStream } from "../worker/pack_stream.ts";
 import type { ChangesRequest } from "../worker/jobs/changes.ts";
 import type { ReadingContext } from "./reading.ts";
@@ -15,6 +16,12 @@ import { cacheIdOf, parentOf } from "./target.ts";
 export interface CompareOptions {
   /** When it fires, the comparison fails with `ABORTED`. */
   readonly signal?: AbortSignal;
+}
+
+/** How a difference is packed. */
+export interface DiffStreamOptions extends CompareOptions {
+  /** Called once the tar is complete, with what it does not hold: sockets, and names that layers keep for whiteouts. */
+  readonly onEnd?: (report: PackReport) => void;
 }
 
 /** A comparison of a layer. */
@@ -54,7 +61,7 @@ export async function diffSize(
 export function diff(
   context: ReadingContext,
   target: MountTarget,
-  { from, ...options }: Comparison = {},
+  { from, ...options }: Comparison & DiffStreamOptions = {},
 ): ReadableStream<Uint8Array> {
   return packStream(context.pool, comparison(context, target, from), options);
 }

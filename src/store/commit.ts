@@ -5,6 +5,7 @@
  * @module
  */
 import type { MountRecord } from "../metadata/mounts.ts";
+import type { PackReport } from "../worker/jobs/pack_directory.ts";
 import { diff } from "./changes.ts";
 import type { StoreContext } from "./context.ts";
 import type { Layer } from "./layer.ts";
@@ -14,11 +15,15 @@ import { register } from "./register.ts";
 export interface CommitOptions {
   /** Aborting leaves nothing behind. */
   readonly signal?: AbortSignal;
+  /** Called once all is packed, with what the layer does not hold: sockets, and names that layers keep for whiteouts. */
+  readonly onPacked?: (report: PackReport) => void;
 }
 
 /** Registers the changes of a writable layer, which stays as it is. */
-export async function commit(context: StoreContext, record: MountRecord, options: CommitOptions): Promise<Layer> {
-  const stream = diff(context, { kind: "writable", record }, options);
+export async function commit(context: StoreContext, record: MountRecord, all: CommitOptions): Promise<Layer> {
+  const { onPacked, ...options } = all;
+  const onEnd = onPacked === undefined ? {} : { onEnd: onPacked };
+  const stream = diff(context, { kind: "writable", record }, { ...options, ...onEnd });
   return await register(context, stream, {
     ...options,
     ...(record.parent === undefined ? {} : { parent: record.parent }),

@@ -12,7 +12,7 @@ import type { StatusRow } from "../driver/interfaces/proto_driver.ts";
 import type { LayerListing } from "../metadata/layerdb.ts";
 import { type MountListing, parseMountName } from "../metadata/mounts.ts";
 import { comparedTargets } from "./catalog/compare_record.ts";
-import { changes, type CompareOptions, diff, diffSize } from "./changes.ts";
+import { changes, type CompareOptions, diff, diffSize, type DiffStreamOptions } from "./changes.ts";
 import { contentsOf, type StoreContents } from "./contents.ts";
 import type { StoreContext } from "./context.ts";
 import { exportLayer } from "./export.ts";
@@ -70,16 +70,19 @@ export class StoreQueries {
    * The layer's tar, byte for byte what was registered. The stream fails, rather than end, when that cannot be.
    * @throws {StrataError} `NOT_FOUND`; on the stream, `CORRUPT`, `ABORTED`
    */
-  export(chainId: ChainId, options: TarStreamOptions = {}): ReadableStream<Uint8Array> {
-    return exportLayer(readingOf(this.#context, chainId), chainId, options);
+  export(
+    chainId: ChainId,
+    { record, ...options }: TarStreamOptions & Pick<VerifyOptions, "record"> = {},
+  ): ReadableStream<Uint8Array> {
+    return exportLayer(readingOf(this.#context, chainId, record), chainId, options);
   }
 
   /**
    * Whether a layer can still be given back byte for byte.
    * @throws {StrataError} `ABORTED`
    */
-  verify(chainId: ChainId, options: VerifyOptions = {}): Promise<Verification> {
-    return verify(readingOf(this.#context, chainId), chainId, options);
+  verify(chainId: ChainId, { record, ...options }: VerifyOptions = {}): Promise<Verification> {
+    return verify(readingOf(this.#context, chainId, record), chainId, options);
   }
 
   /**
@@ -143,7 +146,7 @@ export class StoreQueries {
    * The change as a layer's tar: the same bytes for the same trees, on every driver and runtime.
    * @throws {StrataError} `NOT_FOUND`, `AMBIGUOUS`; on the stream, `ABORTED`
    */
-  diff(ref: string, from?: string, options: CompareOptions = {}): ReadableStream<Uint8Array> {
+  diff(ref: string, from?: string, options: DiffStreamOptions = {}): ReadableStream<Uint8Array> {
     const { reading, target, reference } = comparedTargets(this.#context, ref, from);
     return diff(reading, target, { ...options, from: reference });
   }

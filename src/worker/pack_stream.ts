@@ -12,14 +12,23 @@ import type { ChangesRequest } from "./jobs/changes.ts";
 import type { PackDirectoryRequest, PackReport } from "./jobs/pack_directory.ts";
 import { WorkerPool } from "./pool.ts";
 
+/** How a layer's changes are packed. */
+export interface PackStreamOptions {
+  readonly signal?: AbortSignal;
+  /** Called once the archive is complete, with what it does not hold. */
+  readonly onEnd?: (report: PackReport) => void;
+}
+
 /** A layer's changes; cancelling the stream, or the signal, ends the thread's work. */
 export function packStream(
   pool: WorkerPool,
   request: ChangesRequest,
-  { signal }: { readonly signal?: AbortSignal } = {},
+  { signal, onEnd }: PackStreamOptions = {},
 ): ReadableStream<Uint8Array> {
-  const start = (output: MessagePort): Promise<void> =>
-    pool.run("pack", { ...request, output }, { transfer: [output] });
+  const start = async (output: MessagePort): Promise<void> => {
+    const report = await pool.run("pack", { ...request, output }, { transfer: [output] });
+    onEnd?.(report);
+  };
   return streamOf(() => abortable(packedChunks(start), signal));
 }
 

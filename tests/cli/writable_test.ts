@@ -244,6 +244,23 @@ describe("strata changes", () => {
     ]);
   });
 
+  it("tells what no archive can hold", async () => {
+    using store = await withBase("vfs");
+    await store.ok(["create", "work", "--parent", "base"]);
+    const path = await store.ok(["mount", "work"]);
+    writeFileSync(join(path, ".wh.d"), "a name that means a deletion");
+    writeFileSync(join(path, "kept"), "1");
+    await store.ok(["unmount", "work"]);
+    const expected = /1 thing was left out \(first: name of ".wh.d": names that begin with .wh. mean deletions/;
+    for (const words of [["diff", "work", "-o", join(store.dir, "diff.tar")], ["commit", "work"]]) {
+      const { code, stderr } = await store.run(words);
+      assert.equal(code, 0, stderr);
+      assert.match(stderr, expected);
+    }
+    const { code, stderr } = await store.run(["diff", "base", "-o", join(store.dir, "base.tar")]);
+    assert.deepEqual([code, stderr], [0, ""]);
+  });
+
   it("compares with another layer", async () => {
     using store = await withBase();
     await store.ok(["register", "--name", "other"], { stdin: layerTar([file("only", "x")]) });

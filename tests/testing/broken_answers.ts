@@ -103,6 +103,16 @@ export const brokenAnswers: readonly BrokenDriver[] = [
       })(spec),
   },
   {
+    fault: "leaves things out of diffs without a word",
+    foundBy: "files that are named like whiteouts hide nothing, and diffs leave them out",
+    open: (spec) =>
+      new (class extends VfsDriver {
+        override diff(id: CacheId, parent: CacheId | undefined): ReadableStream<Uint8Array> {
+          return super.diff(id, parent);
+        }
+      })(spec),
+  },
+  {
     fault: "copies no sockets",
     foundBy: "a socket stays in writable layers above and in copies, and diffs leave it out",
     open: (spec) =>

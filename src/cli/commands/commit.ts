@@ -4,7 +4,9 @@
  *
  * @module
  */
+import type { PackReport } from "../../../mod.ts";
 import type { CommandSpec } from "../command.ts";
+import { warnOfSkipped } from "../dropped.ts";
 import { EXIT } from "../exit_codes.ts";
 import type { Invocation } from "../invocation.ts";
 import { requireDistinct } from "../record_refs.ts";
@@ -24,7 +26,7 @@ export const commit: CommandSpec = {
 };
 
 async function run(invocation: Invocation): Promise<void> {
-  const { input, signal } = invocation;
+  const { input, log, signal } = invocation;
   const record = await newRecord(invocation);
   await using store = await invocation.openStore();
   const name = input.word("NAME");
@@ -32,8 +34,10 @@ async function run(invocation: Invocation): Promise<void> {
   if (target.kind === "layer") throw await notWritable(name);
   await requireDistinct(store, record);
   const { parent } = target.record;
-  const diff = store.diff(name, undefined, { signal });
+  let report: PackReport | undefined;
+  const diff = store.diff(name, undefined, { signal, onEnd: (packed) => void (report = packed) });
   await putRecord(invocation, store, { record, layer: { diff, ...(parent === undefined ? {} : { parent }) } });
+  await warnOfSkipped(log, report);
 }
 
 async function notWritable(name: string): Promise<Error> {

@@ -5,7 +5,9 @@
  * @module
  */
 import { ARCHIVE_OPTIONS, archiveTarget, sendArchive } from "../archives.ts";
+import type { PackReport } from "../../../mod.ts";
 import type { CommandSpec } from "../command.ts";
+import { warnOfSkipped } from "../dropped.ts";
 import { EXIT } from "../exit_codes.ts";
 import type { Invocation } from "../invocation.ts";
 import { COMPARED } from "./changes.ts";
@@ -26,9 +28,12 @@ export const diff: CommandSpec = {
 };
 
 async function run(invocation: Invocation): Promise<void> {
-  const { input } = invocation;
+  const { input, log } = invocation;
   const to = archiveTarget(invocation);
   await using store = await invocation.openStore();
-  const stream = store.diff(input.word("REF"), input.optionalWord("FROM"));
+  let report: PackReport | undefined;
+  const onEnd = (packed: PackReport) => void (report = packed);
+  const stream = store.diff(input.word("REF"), input.optionalWord("FROM"), { onEnd });
   await sendArchive(invocation, { stream, to, operation: "diff" });
+  await warnOfSkipped(log, report);
 }

@@ -7,6 +7,7 @@
  *
  * @module
  */
+import type { DroppedAttribute } from "../../core/dropped_attribute.ts";
 import type { CacheId } from "../../core/ids.ts";
 import type { LayerPath } from "../../core/layer_path.ts";
 import type { Change, Changeset } from "../../changeset/change.ts";
@@ -26,6 +27,8 @@ export interface DiffOptions {
   readonly mountLabel?: string;
   /** Aborting ends the stream with `ABORTED`. */
   readonly signal?: AbortSignal;
+  /** Told of all that the tar does not hold: sockets, and names that layers keep for whiteouts. */
+  readonly onSkip?: (skipped: DroppedAttribute) => void;
 }
 
 /** How a diff is applied. */

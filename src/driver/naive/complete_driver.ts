@@ -128,6 +128,8 @@ class CompletedDriver implements Driver {
   }
 
   async createFromTemplate(id: CacheId, { template, parent, access, ...options }: TemplateOptions): Promise<void> {
+    if (access === "read-only") refuseStorageOptions(options);
+    else requireKnownStorageOptions(options, this.#proto.storageOptionNames ?? []);
     await this.#layers.make({ id, like: template, parent, options }, (rest) => {
       return this.#proto.createFromTemplate(id, { ...rest, template, parent, access });
     });

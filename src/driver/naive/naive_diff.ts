@@ -65,10 +65,15 @@ class NaiveDiffDriver implements DiffDriver {
     return await applyTo(view.root, { diff, home, ownership, idMappings: view.idMappings, signal });
   }
 
-  async *#packed({ signal, ...layers }: Compared & DiffOptions): AsyncGenerator<Uint8Array> {
+  async *#packed({ signal, onSkip, ...layers }: Compared & DiffOptions): AsyncGenerator<Uint8Array> {
     await using now = await this.#open(layers, layers.id);
     const changes = await this.#changesOf(now, layers);
-    yield* packChanges({ changes, now, ...(signal === undefined ? {} : { signal }) });
+    yield* packChanges({
+      changes,
+      now,
+      ...(signal === undefined ? {} : { signal }),
+      ...(onSkip === undefined ? {} : { onSkip }),
+    });
   }
 
   async #compared<T>(layers: Compared, use: (compared: { changes: Change[]; now: LayerView }) => T): Promise<T> {

@@ -41,8 +41,8 @@ export async function viewedDiffSize(driver: ViewingDriver, { id, parent }: Comp
   return diffSizeOf({ changes, now });
 }
 
-async function* packed(driver: ViewingDriver, { id, parent, signal }: ComparedLayers): AsyncGenerator<Uint8Array> {
+async function* packed(driver: ViewingDriver, { id, parent, ...options }: ComparedLayers): AsyncGenerator<Uint8Array> {
   const changes = await driver.changes(id, parent);
   using now = driver.view(stackOf(driver, id));
-  yield* packChanges({ changes, now, ...(signal === undefined ? {} : { signal }) });
+  yield* packChanges({ ...options, changes, now });
 }

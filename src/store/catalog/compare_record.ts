@@ -8,7 +8,7 @@
 import type { Change } from "../../changeset/change.ts";
 import { compressStream, type WritableCompression } from "../../compression/compress.ts";
 import { StrataError } from "../../core/errors.ts";
-import { changes, type CompareOptions, diff, diffSize } from "../changes.ts";
+import { changes, type CompareOptions, diff, diffSize, type DiffStreamOptions } from "../changes.ts";
 import type { StoreContext } from "../context.ts";
 import { exportLayer } from "../export.ts";
 import type { ReadingContext } from "../reading.ts";
@@ -18,7 +18,7 @@ import type { ReadOnlyRoot } from "../roots/read_only_root.ts";
 import { findRecord } from "./find_record.ts";
 
 /** How a tar is made. */
-export interface DiffRecordOptions extends CompareOptions {
+export interface DiffRecordOptions extends DiffStreamOptions {
   /** Default: none. */
   readonly compression?: WritableCompression;
 }

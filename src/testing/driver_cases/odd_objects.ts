@@ -54,38 +54,44 @@ async function sockets(context: DriverContext): Promise<void> {
       assert.deepEqual(await layerListing(driver, layer), listing);
       await driver.remove(layer);
     }
-    await assertDiffGives(context, { id, parent: topId(stack), tree: TREE });
+    await assertDiffGives(context, { id, parent: topId(stack), leftOut: ["d/s"], tree: TREE });
   });
 }
 
 async function whiteoutNames(context: DriverContext): Promise<void> {
   const { driver } = context;
+  const names = [".wh.f", "d/.wh..wh..opq", "d/.wh.a"];
   const stack = await stackOf(context, [BASE]);
   await withWritable(context, stack, async ({ id, path }) => {
     inTree(path, (tree: RootedDir) => {
-      for (const name of [".wh.f", "d/.wh.a", "d/.wh..wh..opq"]) put(tree, name, "2");
+      for (const name of names) put(tree, name, "2");
       put(tree, "d/b", "2");
     });
     await driver.put(id);
     const view = await inView(context, stackIn(driver, id), shapeOf);
     assert.equal(view.f, "1");
     assert.equal(view["d/a"], "1");
-    await assertDiffGives(context, { id, parent: topId(stack), tree: { ...TREE, "d/b": "2" } });
+    await assertDiffGives(context, { id, parent: topId(stack), leftOut: names, tree: { ...TREE, "d/b": "2" } });
   });
 }
 
 interface Diffed {
   readonly id: CacheId;
   readonly parent: CacheId;
+  /** What the diff does not hold, sorted. */
+  readonly leftOut: readonly string[];
   /** What the diff makes of the parent. */
   readonly tree: TreeShape;
 }
 
-async function assertDiffGives(context: DriverContext, { id, parent, tree }: Diffed): Promise<void> {
+async function assertDiffGives(context: DriverContext, { id, parent, leftOut, tree }: Diffed): Promise<void> {
   const { driver } = context;
   const applied = randomCacheId();
   await driver.create(applied, parent);
-  await driver.applyDiff(applied, parent, { kind: "tar", stream: driver.diff(id, parent) });
+  const skipped: string[] = [];
+  const stream = driver.diff(id, parent, { onSkip: ({ entry }) => void skipped.push(entry) });
+  await driver.applyDiff(applied, parent, { kind: "tar", stream });
+  assert.deepEqual(skipped, leftOut, "what is left out is told");
   assert.deepEqual(await inView(context, stackIn(driver, applied), shapeOf), tree);
   await driver.remove(applied);
 }

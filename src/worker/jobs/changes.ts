@@ -8,6 +8,7 @@ import type { MessagePort } from "node:worker_threads";
 import type { CacheId } from "../../core/ids.ts";
 import type { Change } from "../../changeset/change.ts";
 import { diffSizeOf } from "../../changeset/diff_size.ts";
+import { DropReport } from "../../changeset/drop_report.ts";
 import { packChanges } from "../../changeset/pack.ts";
 import { type Driver, stackOf } from "../../driver/driver.ts";
 import type { DriverSpec } from "../../driver/interfaces/driver_spec.ts";
@@ -16,6 +17,7 @@ import type { AbortFlag } from "../abort_flag.ts";
 import { ChunkSender } from "../chunk_channel.ts";
 import type { Report } from "../job_map.ts";
 import { publicForm } from "../wire_error.ts";
+import type { PackReport } from "./pack_directory.ts";
 
 /** Two layers to be compared. */
 export interface ChangesRequest {
@@ -48,19 +50,25 @@ export async function diffSize(request: ChangesRequest, _report: Report, abort: 
 }
 
 /** Packs the paths that differ as a layer's tar. A failure ends the port with the error, and is thrown. */
-export async function pack(request: PackRequest): Promise<void> {
+export async function pack(request: PackRequest): Promise<PackReport> {
   const output = new ChunkSender(request.output);
   try {
-    await packInto(await loadDriver(request.driver), request, output);
+    const { listed, count } = await packInto(await loadDriver(request.driver), request, output);
     output.end();
+    return { skipped: listed, skippedCount: count };
   } catch (error) {
     output.fail(publicForm(error, "pack the layer"));
     throw error;
   }
 }
 
-async function packInto(driver: Driver, request: PackRequest, output: ChunkSender): Promise<void> {
+/** Gives what the tar does not hold. */
+async function packInto(driver: Driver, request: PackRequest, output: ChunkSender): Promise<DropReport> {
+  const skipped = new DropReport();
   await using now = await driver.view(stackOf(driver, request.id));
   const changed = await driver.changes(request.id, request.from);
-  for (const chunk of packChanges({ changes: changed, now })) await output.send(chunk);
+  for (const chunk of packChanges({ changes: changed, now, onSkip: (item) => skipped.add(item) })) {
+    await output.send(chunk);
+  }
+  return skipped;
 }

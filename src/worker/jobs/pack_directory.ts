@@ -24,7 +24,7 @@ export interface PackDirectoryRequest {
   readonly output: MessagePort;
 }
 
-/** What an archive of a directory does not hold. Names that were excluded are not counted. */
+/** What an archive does not hold of the tree that it was made of. Names that were excluded are not counted. */
 export interface PackReport {
   /** The first ones. */
   readonly skipped: readonly DroppedAttribute[];
