@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { CatalogEntry, CreateRecordOptions, LayerStore } from "../../mod.ts";
+import type { CatalogEntry, CreateRecordOptions, LayerStore, RecordId } from "../../mod.ts";
 import type { ArgumentSpec } from "./command.ts";
 import { loadStrata } from "./strata.ts";
 
@@ -60,6 +60,12 @@ export async function requireNoIds(store: LayerStore, names: readonly string[]):
       throw new StrataError("CONFLICT", message, { kind: "name", name }, { cause });
     }
   }
+}
+
+/** A word that means one record means that one's files, where each record of a layer has its own. */
+export function ownFilesOf(store: LayerStore, ref: string): { readonly record?: RecordId } {
+  const [record, ...others] = store.resolve(ref).recordIds;
+  return record === undefined || others.length > 0 ? {} : { record };
 }
 
 /** Without a reason why not: that there is no record is said already. */

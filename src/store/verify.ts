@@ -5,6 +5,7 @@
  * @module
  */
 import type { ChainId } from "../core/digest.ts";
+import type { RecordId } from "../core/ids.ts";
 import { hasCode, isStrataError, type StrataError } from "../core/errors.ts";
 import type { ReadingContext } from "./reading.ts";
 import { damaged, exportSource } from "./export.ts";
@@ -18,16 +19,18 @@ export type Verification =
 export interface VerifyOptions {
   /** When it fires, the verification fails with `ABORTED`. */
   readonly signal?: AbortSignal;
+  /** The record whose files are meant, where several in a further root stand for the layer, each with files of its own. */
+  readonly record?: RecordId;
 }
 
 /**
  * Rebuilds a layer's tar in a thread, and compares its digest. Damage is a result, not an error.
- * @throws {StrataError} `ABORTED`
+ * @throws {StrataError} `ABORTED`; `NOT_PERMITTED` when this user may not read the layer's files, which is no damage
  */
 export async function verify(
   context: ReadingContext,
   chainId: ChainId,
-  options: VerifyOptions = {},
+  options: Pick<VerifyOptions, "signal"> = {},
 ): Promise<Verification> {
   try {
     const { diffId, stack, tarSplitPath } = exportSource(context, chainId);
@@ -35,7 +38,7 @@ export async function verify(
     if (actual === diffId) return { chainId, state: "ok" };
     return bad(chainId, damaged(chainId, `its archive is ${actual} now, and was ${diffId}`));
   } catch (error) {
-    if (hasCode(error, "ABORTED")) throw error;
+    if (hasCode(error, "ABORTED") || hasCode(error, "NOT_PERMITTED")) throw error;
     return bad(chainId, isStrataError(error) && error.code === "NOT_FOUND" ? error : damaged(chainId, error));
   }
 }

@@ -9,6 +9,7 @@ import { ARCHIVE_OPTIONS, archiveTarget, sendArchive } from "../archives.ts";
 import type { CommandSpec } from "../command.ts";
 import { EXIT } from "../exit_codes.ts";
 import type { Invocation } from "../invocation.ts";
+import { ownFilesOf } from "../record_refs.ts";
 import { loadStrata } from "../strata.ts";
 
 /** Gives a layer's tar back. */
@@ -38,7 +39,7 @@ async function run(invocation: Invocation): Promise<void> {
   const from = input.text("from");
   if (from !== undefined) await requireAncestor(store, { ref, from });
   await holdIfOwn(store, chainId);
-  const stream = from === undefined ? store.export(chainId) : store.diff(ref, from);
+  const stream = from === undefined ? store.export(chainId, ownFilesOf(store, ref)) : store.diff(ref, from);
   await sendArchive(invocation, { stream, to, operation: "export" });
 }
 

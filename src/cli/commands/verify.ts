@@ -11,6 +11,7 @@ import type { CommandSpec } from "../command.ts";
 import { EXIT } from "../exit_codes.ts";
 import type { Invocation } from "../invocation.ts";
 import { interruptible } from "../signals.ts";
+import { ownFilesOf } from "../record_refs.ts";
 import { loadStrata } from "../strata.ts";
 
 /** Looks whether layers can be given back. */
@@ -58,7 +59,8 @@ async function oneLayer(store: LayerStore, ref: string): Promise<Check> {
   const { hasCode } = await loadStrata();
   try {
     const chainId = store.resolveChain(ref);
-    return () => store.verify(chainId);
+    const options = ownFilesOf(store, ref);
+    return () => store.verify(chainId, options);
   } catch (error) {
     if (!hasCode(error, "CORRUPT") && !hasCode(error, "NOT_FOUND")) throw error;
     const broken = store.layers().broken.find(({ chainId }) => chainId === ref || chainId === chainOf(store, ref));

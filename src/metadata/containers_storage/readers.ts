@@ -17,15 +17,21 @@ import type { LayerRecord } from "../layer_record.ts";
 import type { LayerListing } from "../layerdb.ts";
 import type { MountListing, MountName, MountRecord } from "../mounts.ts";
 import type { ContainersLayers } from "./containers_layers.ts";
-import type { IndexedLayer } from "./layer_index.ts";
+import type { IndexedLayer, LayerIndex } from "./layer_index.ts";
 import { catalogRecordOf, layerRecordOf, mountRecordOf, openDataItem } from "./records.ts";
 
-/** The layers with ChainIDs. Where several are the top of one stack, one that is whole stands for it. */
+/**
+ * The layers with ChainIDs. Where several are the top of one stack, one that is whole stands for it, unless a record is
+ * named: then that record's own layers do, be they whole or not.
+ */
 export class ContainersLayerDb {
   readonly #layers: ContainersLayers;
+  readonly #record: RecordId | undefined;
+  #own: { readonly index: LayerIndex; readonly layers: ReadonlyMap<ChainId, IndexedLayer> } | undefined;
 
-  constructor(layers: ContainersLayers) {
+  constructor(layers: ContainersLayers, record?: RecordId) {
     this.#layers = layers;
+    this.#record = record;
   }
 
   /**
@@ -58,7 +64,7 @@ export class ContainersLayerDb {
 
   /** One layer's record, if its tree and its tar-split are there. */
   findSound(chainId: ChainId): LayerRecord | undefined {
-    const top = topOf(this.#layers.now().topsBelow(chainId));
+    const top = this.#topOf(chainId);
     return top === undefined || !isWhole(top) ? undefined : layerRecordOf(top, chainId);
   }
 
@@ -72,14 +78,26 @@ export class ContainersLayerDb {
    * @throws {StrataError} `NOT_FOUND`
    */
   tarSplitPath(chainId: ChainId): string {
-    const top = topOf(this.#layers.now().topsBelow(chainId));
+    const top = this.#topOf(chainId);
     if (top === undefined) throw layerNotFound(chainId);
     return top.layout.tarSplitPath(top.cacheId);
   }
 
   #find(chainId: ChainId): LayerRecord | undefined {
-    const top = topOf(this.#layers.now().topsBelow(chainId));
+    const top = this.#topOf(chainId);
     return top && layerRecordOf(top, chainId);
+  }
+
+  #topOf(chainId: ChainId): IndexedLayer | undefined {
+    const index = this.#layers.now();
+    return this.#ownLayers(index)?.get(chainId) ?? topOf(index.topsBelow(chainId));
+  }
+
+  #ownLayers(index: LayerIndex): ReadonlyMap<ChainId, IndexedLayer> | undefined {
+    const record = this.#record === undefined ? undefined : index.find(this.#record);
+    if (record === undefined) return undefined;
+    if (this.#own?.index !== index) this.#own = { index, layers: stackOf(record) };
+    return this.#own.layers;
   }
 }
 
@@ -229,6 +247,17 @@ function topOf(layers: readonly IndexedLayer[]): IndexedLayer | undefined {
   if (layers.length < 2) return layers[0];
   const whole = layers.filter(isWhole);
   return whole.find(({ mappings }) => mappings.uids.length === 0) ?? whole[0] ?? layers[0];
+}
+
+/** A layer and those below it, by their ChainIDs; none for a stack that is not whole, which may return to itself. */
+function stackOf(top: IndexedLayer): Map<ChainId, IndexedLayer> {
+  const layers = new Map<ChainId, IndexedLayer>();
+  if (top.index.standingOf(top).kind === "broken") return layers;
+  for (let layer: IndexedLayer | undefined = top; layer !== undefined; layer = layer.index.parentOf(layer)) {
+    const standing = layer.index.standingOf(layer);
+    if (standing.kind === "layer") layers.set(standing.chainId, layer);
+  }
+  return layers;
 }
 
 function isWhole({ layout, cacheId }: IndexedLayer): boolean {

@@ -71,7 +71,7 @@ function requireSame({ id, target }: CatalogRecord, chainId: ChainId | undefined
 }
 
 async function layerOf({ target, id }: Candidate, { root, copier }: AdoptRequest): Promise<Layer> {
-  if (target.kind === "layer") return await copier.copyChain(target.record.chainId);
+  if (target.kind === "layer") return await copyOne(target.record.chainId, { id, root, copier });
   const { parent, initId } = target.record;
   if (root.kind === "containers-storage" && parent === undefined && initId !== undefined) {
     throw new StrataError(
@@ -81,6 +81,23 @@ async function layerOf({ target, id }: Candidate, { root, copier }: AdoptRequest
     );
   }
   return await copier.copyChanges(target.record);
+}
+
+/** The record's own files, or, where those are damaged, the ones of another record that stands for the same layer. */
+async function copyOne(
+  chainId: ChainId,
+  { id, root, copier }: Pick<AdoptRequest, "root" | "copier"> & Pick<Candidate, "id">,
+): Promise<Layer> {
+  let failure: unknown;
+  for (const record of new Set([id, ...root.reading.catalog.referencesTo(chainId).map((other) => other.id)])) {
+    try {
+      return await copier.copyChain(chainId, root.about(record).reading);
+    } catch (error) {
+      if (!hasCode(error, "CORRUPT")) throw error;
+      failure ??= error;
+    }
+  }
+  throw failure;
 }
 
 interface PublishRequest extends AdoptRequest {

@@ -9,6 +9,7 @@
  * @module
  */
 import type { ChainId } from "../../core/digest.ts";
+import type { CacheId } from "../../core/ids.ts";
 import { hasCode, StrataError } from "../../core/errors.ts";
 import { fromOsError, isOsError } from "../../host/errno.ts";
 import { statPath } from "../../host/files.ts";
@@ -43,7 +44,7 @@ export class LayerCopier {
   /** Devices of the root with which the store shares no blocks. */
   readonly #refusing = new Set<string>();
   /** Layers that cannot be copied: many stacks may lie on one. */
-  readonly #failures = new Map<ChainId, StrataError>();
+  readonly #failures = new Map<CacheId, StrataError>();
 
   constructor(
     context: StoreContext,
@@ -58,14 +59,15 @@ export class LayerCopier {
 
   /**
    * Copies a stack, as far as it is not here, and gives a handle of it.
+   * @param reading the root, perhaps with an eye to a record whose files are to be copied
    * @throws {StrataError} `CORRUPT` when a layer there is not what its digest says; `IN_USE` naming the mounts of what stands
    *   for it here; as registering a layer does. Nothing that was copied for it is left then
    */
-  async copyChain(top: ChainId): Promise<Layer> {
+  async copyChain(top: ChainId, reading: ReadingContext = this.#root.reading): Promise<Layer> {
     let below: Layer | undefined;
     try {
-      for (const record of recordsOf(this.#root.reading, top).reverse()) {
-        const layer = this.#find(record.chainId) ?? await this.#copy(record);
+      for (const record of recordsOf(reading, top).reverse()) {
+        const layer = this.#find(record.chainId) ?? await this.#copy(reading, record);
         // The one above keeps it from here on.
         if (below !== undefined) await release(this.#context, below);
         below = layer;
@@ -106,19 +108,19 @@ export class LayerCopier {
     return record === undefined || record.outside !== undefined ? undefined : this.#context.handles.retain(record);
   }
 
-  async #copy(record: LayerRecord): Promise<Layer> {
-    const { chainId } = record;
-    const known = this.#failures.get(chainId);
+  async #copy(reading: ReadingContext, record: LayerRecord): Promise<Layer> {
+    const { chainId, cacheId } = record;
+    const known = this.#failures.get(cacheId);
     if (known !== undefined) throw known;
     const here = this.#context.layerDb.findSound(chainId);
     if (here !== undefined) requireUnmounted(this.#context, chainId, here.cacheId);
     try {
-      const source = exportSource(this.#root.reading, chainId);
-      const { bytes } = await this.#sumsOf(this.#root.reading, source);
-      return await this.#share(record, source) ?? await this.#copyArchive(record, bytes);
+      const source = exportSource(reading, chainId);
+      const { bytes } = await this.#sumsOf(reading, source);
+      return await this.#share(record, source) ?? await this.#copyArchive(reading, { record, bytes });
     } catch (error) {
       const failure = failureOf(chainId, error);
-      if (failure.code === "CORRUPT") this.#failures.set(chainId, failure);
+      if (failure.code === "CORRUPT") this.#failures.set(cacheId, failure);
       throw failure;
     }
   }
@@ -141,8 +143,14 @@ export class LayerCopier {
     return shared.layer;
   }
 
-  async #copyArchive({ chainId, diffId, parent, descriptor }: LayerRecord, bytes: number): Promise<Layer> {
-    const layer = await register(this.#context, exportLayer(this.#root.reading, chainId, this.#aborting), {
+  async #copyArchive(
+    reading: ReadingContext,
+    { record: { chainId, diffId, parent, descriptor }, bytes }: {
+      readonly record: LayerRecord;
+      readonly bytes: number;
+    },
+  ): Promise<Layer> {
+    const layer = await register(this.#context, exportLayer(reading, chainId, this.#aborting), {
       ...this.#aborting,
       ...(parent === undefined ? {} : { parent }),
       ...(descriptor === undefined ? {} : { descriptor }),

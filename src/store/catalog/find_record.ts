@@ -27,7 +27,7 @@ export function findRecord(context: StoreContext, ref: string): FoundRecord {
   if (own !== undefined) return { record: own };
   for (const root of context.readOnlyRoots) {
     const record = recordIn(root.reading, ref);
-    if (record !== undefined) return { record, root };
+    if (record !== undefined) return { record, root: root.about(record.id) };
   }
   throw new StrataError(
     "NOT_FOUND",

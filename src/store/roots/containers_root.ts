@@ -66,10 +66,12 @@ class ContainersRoot implements ReadOnlyRoot {
   readonly path: string;
   readonly kind = "containers-storage";
   readonly reading: ReadingContext;
+  readonly #layers: ContainersLayers;
   readonly #catalog: ContainersCatalog;
 
   constructor(layers: ContainersLayers, { pool, furtherHomes }: { pool: WorkerPool; furtherHomes: readonly string[] }) {
     this.path = layers.layout.root;
+    this.#layers = layers;
     this.#catalog = new ContainersCatalog(layers);
     this.reading = {
       layerDb: new ContainersLayerDb(layers),
@@ -77,6 +79,17 @@ class ContainersRoot implements ReadOnlyRoot {
       catalog: this.#catalog,
       driver: readerOf(layers, furtherHomes),
       pool,
+    };
+  }
+
+  about(id: RecordId): ReadOnlyRoot {
+    const { path, kind } = this;
+    return {
+      path,
+      kind,
+      reading: { ...this.reading, layerDb: new ContainersLayerDb(this.#layers, id) },
+      about: (other) => this.about(other),
+      bigData: (record, key) => this.bigData(record, key),
     };
   }
 

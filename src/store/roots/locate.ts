@@ -6,6 +6,7 @@
  */
 import type { ChainId } from "../../core/digest.ts";
 import { hasCode } from "../../core/errors.ts";
+import type { RecordId } from "../../core/ids.ts";
 import type { StoreContext } from "../context.ts";
 import type { ReadingContext } from "../reading.ts";
 import { resolveTarget, type Target } from "../target.ts";
@@ -29,14 +30,26 @@ export function locate(context: StoreContext, ref: string): LocatedTarget {
   if (own !== undefined) return { target: own, reading: context };
   for (const root of context.readOnlyRoots) {
     const [, target] = tried(() => resolveTarget(root.reading, ref));
-    if (target !== undefined) return { target, reading: root.reading, root };
+    if (target !== undefined) return withOwnFiles(root, ref, target);
   }
   throw failure;
 }
 
-/** With what a layer is to be read: the store itself, unless only another root has it. */
-export function readingOf(context: StoreContext, chainId: ChainId): ReadingContext {
-  return rootOf(context, chainId)?.reading ?? context;
+/**
+ * With what a layer is to be read: the store itself, unless only another root has it.
+ * @param record whose files are meant, where several records there stand for the layer
+ */
+export function readingOf(context: StoreContext, chainId: ChainId, record?: RecordId): ReadingContext {
+  const root = rootOf(context, chainId);
+  return (record === undefined ? root : root?.about(record))?.reading ?? context;
+}
+
+/** A word that means one record means that one's files. */
+function withOwnFiles(root: ReadOnlyRoot, ref: string, target: Target): LocatedTarget {
+  const [id, ...others] = target.recordIds;
+  if (id === undefined || others.length > 0) return { target, reading: root.reading, root };
+  const about = root.about(id);
+  return { target: resolveTarget(about.reading, ref), reading: about.reading, root: about };
 }
 
 /** What is found, or that it is not there. */

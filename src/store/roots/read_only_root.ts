@@ -21,6 +21,11 @@ export interface ReadOnlyRoot {
   /** What the reading verbs work with there. */
   readonly reading: ReadingContext;
   /**
+   * The same root with an eye to one record: where several records there stand for one layer, each with files of its own,
+   * it is this one's files that are read.
+   */
+  about(id: RecordId): ReadOnlyRoot;
+  /**
    * One of a record's data items.
    * @throws {StrataError} `NOT_FOUND`; `CORRUPT` when it is not what was recorded
    */

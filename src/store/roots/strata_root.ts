@@ -48,7 +48,7 @@ export async function openStrataRoot(
   const layout = new StoreLayout(path, spec.name);
   const catalog = new CatalogRecords(layout);
   const data = new BigDataFiles(layout);
-  return {
+  const root: ReadOnlyRoot = {
     path,
     kind: "strata",
     reading: {
@@ -58,6 +58,8 @@ export async function openStrataRoot(
       driver: openDriver(spec),
       pool,
     },
+    // A layer has one directory, however many records stand for it.
+    about: () => root,
     bigData(id, key) {
       const item = catalog.get(id).bigData?.find((each) => each.key === key);
       if (item !== undefined) return verified(data.path(id, item.digest), item);
@@ -65,6 +67,7 @@ export async function openStrataRoot(
       throw new StrataError("NOT_FOUND", message, { kind: "data item", ref: key });
     },
   };
+  return root;
 }
 
 /** The root's own choice comes first: the store that it is read from may have another driver. */

@@ -7,7 +7,10 @@ import { isStrataError } from "../../../src/core/errors.ts";
 import { parseOutsideId, parseRecordId } from "../../../src/core/ids.ts";
 import { openContainersRoot, recogniseContainersRoot } from "../../../src/store/roots/containers_root.ts";
 import { WorkerPool } from "../../../src/worker/pool.ts";
+import { bytesOf } from "../../support/containers_layers.ts";
 import { changedPaths, changeListing } from "../../support/change_listing.ts";
+import { MadeRoot, SOUND } from "../../support/made_root.ts";
+import { ScratchRoot } from "../../support/scratch_store.ts";
 
 describe("openContainersRoot", () => {
   const pool = new WorkerPool();
@@ -109,3 +112,34 @@ describe("openContainersRoot", () => {
     );
   });
 });
+
+for (const driver of ["overlay", "vfs"] as const) {
+  describe(`records of one layer on ${driver}, each with files of its own`, () => {
+    it("are read, verified and copied by themselves, and a damaged one spoils no other", async () => {
+      using made = await MadeRoot.make(driver);
+      made.add("whole");
+      made.copyTree("whole");
+      // The first one stands for the layer where no record is named.
+      writeFileSync(`${made.treeOf("sound")}/extra`, "of a second tar");
+      writeFileSync(`${made.treeOf("sound")}/sound`, "spoilt");
+      using scratch = new ScratchRoot();
+      await using store = await scratch.open({ driver: "vfs", readOnlyRoots: [made.root] });
+      const chainId = store.resolveChain("whole");
+      assert.equal(store.resolveChain("sound"), chainId);
+      const stateOf = async (record?: string) =>
+        (await store.verify(chainId, record === undefined ? {} : { record: parseRecordId(record) })).state;
+      assert.deepEqual([await stateOf(), await stateOf("sound"), await stateOf("whole")], ["bad", "bad", "ok"]);
+      assert.deepEqual(await bytesOf(store.export(chainId, { record: parseRecordId("whole") })), SOUND);
+      assert.deepEqual(await bytesOf(store.catalog.diff("whole")), SOUND);
+      await assert.rejects(bytesOf(store.catalog.diff("sound")), { code: "CORRUPT" });
+      const added = await store.catalog.changes("sound");
+      assert.deepEqual(added.map(({ path }) => String(path)), ["", "extra", "sound"]);
+      assert.equal((await store.catalog.changes("whole")).length, 2);
+
+      const { adopted, failed } = await store.adopt({ from: made.root, refs: "all" });
+      assert.deepEqual([adopted.map(({ id }) => String(id)), failed], [["sound", "whole"], []]);
+      assert.deepEqual(await bytesOf(store.export(chainId)), SOUND);
+      assert.equal(await stateOf(), "ok");
+    });
+  });
+}
