@@ -14,6 +14,7 @@ import { listNames, pathExists } from "../host/files.ts";
 import { openOutside } from "./containers_storage/open_outside.ts";
 import type { Driver } from "./driver.ts";
 import type { DriverSpec } from "./interfaces/driver_spec.ts";
+import { findMountProgram } from "./overlay/mounting/mount_program.ts";
 import { OVERLAY_FACTORY } from "./overlay/overlay_driver.ts";
 import { VFS_FACTORY } from "./vfs/vfs_driver.ts";
 
@@ -87,6 +88,8 @@ const UNKNOWN_IN_THREADS = {
 const RESERVED: ReadonlySet<string> = new Set(["image", "strata"]);
 /** Docker's drivers that this package has not. A root that one of them filled must not look empty. */
 const FOREIGN = ["aufs", "btrfs", "devicemapper", "fuse-overlayfs", "overlay", "zfs"];
+/** Asked for by name, overlay2 whose mounts that program makes; its home is overlay2's, since either reads what both wrote. */
+const BY_PROGRAM = "fuse-overlayfs";
 /** Those that Docker itself removed. */
 const REMOVED = new Set(["aufs", "devicemapper", "overlay"]);
 
@@ -148,10 +151,11 @@ export async function loadDriver(spec: DriverSpec): Promise<Driver> {
 }
 
 /**
- * The driver to use below a root: the one asked for, else the one whose layers the root holds, else the best that works.
+ * The driver to use below a root: the one asked for (`fuse-overlayfs` is overlay2 with that mount program), else the one whose layers the root holds, else the best that works.
  * @throws {StrataError} `NOT_SUPPORTED` when it cannot work here, `AMBIGUOUS` when the root holds several drivers' layers
  */
-export async function chooseDriver(choice: DriverChoice): Promise<DriverSpec> {
+export async function chooseDriver(asked: DriverChoice): Promise<DriverSpec> {
+  const choice = asked.requested === BY_PROGRAM ? byProgram(asked) : asked;
   const name = choice.requested ?? priorDriver(choice.root);
   if (choice.access === "read-only") return specOf(presentDriver(choice.root, name), choice);
   if (name === undefined) return await bestDriver(choice);
@@ -192,6 +196,26 @@ export function priorDriver(root: string): string | undefined {
     );
   }
   return priors[0];
+}
+
+/** The same choice, as overlay2 has it. A program that the options name goes before the one that is found. */
+function byProgram(choice: DriverChoice): DriverChoice {
+  const requested = "overlay2";
+  const home = homeOf(choice.root, BY_PROGRAM);
+  if (isFilled(home)) {
+    throw notSupported(BY_PROGRAM, {
+      reason: `"${home}" holds Docker's layers, which are not read`,
+      lacking: "driver",
+    });
+  }
+  if (choice.access === "read-only") return { ...choice, requested };
+  const program = findMountProgram();
+  if (program === undefined) {
+    const reason =
+      `there is no "${BY_PROGRAM}" in PATH, or /dev/fuse cannot be opened; see to that, or use driver "vfs"`;
+    throw notSupported(BY_PROGRAM, { reason, lacking: "prerequisites" });
+  }
+  return { ...choice, requested, options: { "overlay2.mount_program": program, ...choice.options } };
 }
 
 /** The driver of this name, or any, whose home is there. */

@@ -14,6 +14,7 @@ import {
   parseDriverOptions,
   registerDriver,
 } from "../../src/driver/registry.ts";
+import { findMountProgram } from "../../src/driver/overlay/mounting/mount_program.ts";
 import { probeOverlay } from "../../src/driver/overlay/mounting/probe.ts";
 import { VFS_FACTORY } from "../../src/driver/vfs/vfs_driver.ts";
 
@@ -54,6 +55,24 @@ describe("chooseDriver()", () => {
   it("does not begin anew beside a driver that it has not", async () => {
     await withRoot(["zfs/graph/x"], async (root) => {
       await assert.rejects(chooseDriver({ root }), (error) => hasCode(error, "NOT_SUPPORTED"));
+    });
+  });
+
+  it("takes overlay2 by its program for fuse-overlayfs, but not beside layers that Docker's driver made", async () => {
+    const requested = "fuse-overlayfs";
+    const program = findMountProgram();
+    await withRoot(["overlay2/l/X"], async (root) => {
+      const spec = { name: "overlay2", home: join(root, "overlay2") };
+      const reading = await chooseDriver({ root, requested, access: "read-only" });
+      assert.deepEqual(reading, { ...spec, options: {} });
+      if (program === undefined || await probeOverlay(root, program) !== undefined) {
+        return await assert.rejects(chooseDriver({ root, requested }), (error) => hasCode(error, "NOT_SUPPORTED"));
+      }
+      const options = { "overlay2.mount_program": program };
+      assert.deepEqual(await chooseDriver({ root, requested }), { ...spec, options });
+    });
+    await withRoot(["fuse-overlayfs/l/X"], async (root) => {
+      await assert.rejects(chooseDriver({ root, requested }), /Docker's layers, which are not read/);
     });
   });
 
