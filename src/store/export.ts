@@ -6,8 +6,9 @@
  */
 import type { ChainId, DiffId } from "../core/digest.ts";
 import { DigestWriter } from "../core/digest.ts";
-import { isStrataError, StrataError } from "../core/errors.ts";
+import { hasCode, isStrataError, StrataError } from "../core/errors.ts";
 import type { LayerLocation } from "../driver/interfaces/layer_sealer.ts";
+import { fromOsError, hasErrno } from "../host/errno.ts";
 import { streamOf } from "../stream/pipe.ts";
 import { abortable } from "../stream/signal.ts";
 import { rebuildArchive } from "../worker/archive.ts";
@@ -43,7 +44,8 @@ export function exportSource(context: ReadingContext, chainId: ChainId): ExportS
 /**
  * The layer's tar. Every file's content is checked as it passes and the whole at the end: a layer that was damaged
  * makes the stream fail, it never ends cleanly with other bytes.
- * @throws {StrataError} `NOT_FOUND`, `CORRUPT`; on the stream, `CORRUPT` and, once the signal fires, `ABORTED`
+ * @throws {StrataError} `NOT_FOUND`, `CORRUPT`; on the stream, `CORRUPT`, `NOT_PERMITTED` for files that this user may not
+ *   read, and, once the signal fires, `ABORTED`
  */
 export function exportLayer(
   context: ReadingContext,
@@ -65,10 +67,19 @@ async function* verifiedChunks({ driver }: ReadingContext, source: ExportSource)
       yield chunk;
     }
   } catch (error) {
-    throw damaged(chainId, error);
+    throw isRefused(error) ? refused(chainId, error) : damaged(chainId, error);
   }
   const actual = digest.finish();
   if (actual !== diffId) throw damaged(chainId, `its archive is ${actual} now, and was ${diffId}`);
+}
+
+/** That this user may not read a layer's files is no damage. */
+function isRefused(error: unknown): boolean {
+  return hasCode(error, "NOT_PERMITTED") || hasErrno(error, "EACCES", "EPERM");
+}
+
+function refused(chainId: ChainId, cause: unknown): StrataError {
+  return fromOsError(cause, `give layer ${chainId} back`);
 }
 
 /** What is wrong with a layer that cannot be given back, whichever of its parts is damaged. */

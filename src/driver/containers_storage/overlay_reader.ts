@@ -22,6 +22,7 @@ import type { OutsideTree } from "../interfaces/outside_layers.ts";
 import type { DiskUsage, FoundLayer, LayerTree } from "../interfaces/proto_driver.ts";
 import { OverlayFiles } from "../overlay/diff_files.ts";
 import { ProgramDir } from "../overlay/program_dir.ts";
+import { requireVisibleMarks } from "../overlay/hidden_marks.ts";
 import { currentMarks, overlayDialect } from "../overlay/whiteouts.ts";
 import { directoryUsage } from "../parts/directory_size.ts";
 import { attempt, requireLayer } from "../parts/requests.ts";
@@ -66,6 +67,7 @@ export class OverlayReader extends ReadOnlyDriver {
   }
 
   view(stack: readonly LayerLocation[]): TreeView {
+    if (stack.length > 1) requireVisibleMarks(this.spec.home);
     const layers: LayerDir[] = [];
     try {
       for (const location of stack) layers.push(...this.#open(location));
@@ -134,6 +136,7 @@ export class OverlayReader extends ReadOnlyDriver {
     if (rotated.length > 0) {
       throw notUsable(id, "its files are kept in several directories, since their owners were changed");
     }
+    if (this.parentsOf(id).length > 0) requireVisibleMarks(this.spec.home);
     if (this.#homes.marks !== currentMarks()) {
       throw notUsable(id, "a user without privileges wrote it, whose opaque directories this process cannot mount");
     }

@@ -21,6 +21,7 @@ import { LayerNames } from "./layer_names.ts";
 import { LINKS, readLowers, resolveLowers } from "./layout.ts";
 import { type OverlayOptions, parseOverlayOptions } from "./options.ts";
 import { diffOf } from "./outside/outside_diff.ts";
+import { requireVisibleMarks } from "./hidden_marks.ts";
 import { currentMarks, type MarkSpace, overlayDialect } from "./whiteouts.ts";
 
 /** A layer's own note of the ids under which it is kept, in its directory. */
@@ -91,8 +92,12 @@ export class OverlayHome {
     return attempt(`read layer ${location.cacheId}`, () => openDiff(location.dir, { within: this.within }));
   }
 
-  /** What layers upon each other, topmost first, show together. */
+  /**
+   * What layers upon each other, topmost first, show together.
+   * @throws {StrataError} `NOT_PERMITTED` also when their marks are another's to see
+   */
   view(stack: readonly LayerLocation[]): TreeView {
+    if (stack.length > 1) requireVisibleMarks(this.path);
     const layers: LayerDir[] = [];
     try {
       for (const location of stack) {

@@ -12,6 +12,7 @@ import type { LayerLocation } from "../../interfaces/layer_sealer.ts";
 import type { OutsideLayers, OutsideTree } from "../../interfaces/outside_layers.ts";
 import { refuseOutside, requireOutside } from "../../parts/outside_tree.ts";
 import { attempt, requireAbsent, requireLayer } from "../../parts/requests.ts";
+import { requireVisibleMarks } from "../hidden_marks.ts";
 import type { OverlayHome } from "../home.ts";
 import { addForm, formOf } from "../layer_form.ts";
 import { randomLinkName } from "../layout.ts";
@@ -51,6 +52,7 @@ export class StandIns implements OutsideLayers {
     const { dir } = location;
     const own = diffOf(dir);
     const { ids, within } = this.#home;
+    if (this.#home.parentsOf(id).length > 0) requireVisibleMarks(this.#home.path);
     if (within !== undefined) attempt(`use layer ${id}`, () => requireWithin(own, within));
     return { dir: own, idMappings: ids.mappingsOf(location), form: formOf(dir) };
   }
