@@ -5,6 +5,7 @@
  * @module
  */
 import type { Ownership } from "../../changeset/change.ts";
+import { type ChownReport, type ChownRequest, chownTreeByMaps } from "../../changeset/chown_tree.ts";
 import { copyTree } from "../../host/copy_tree.ts";
 import { RootedDir } from "../../host/rooted_dir.ts";
 import { directoryUsage } from "./directory_size.ts";
@@ -19,6 +20,9 @@ export interface CopyDirectoryOptions {
   /** Called before every object. What it throws ends the copy. */
   readonly onEntry?: (() => void) | undefined;
 }
+
+/** How a directory is given to other owners. */
+export type ChownPathOptions = Pick<ChownRequest, "from" | "to" | "unmapped">;
 
 const LAYER_MODE = 0o755;
 
@@ -41,6 +45,19 @@ export function copyDirectory(from: string, to: string, { ownership, onEntry = (
     using source = RootedDir.open(from);
     using target = RootedDir.open(to);
     copyTree(source, target, { ownership: ownership === "self" ? "self" : "archive", onEntry });
+  });
+}
+
+/**
+ * Gives a directory, with all that is in it and on a mount as well as on disk, to the owners that other id maps ask for. Setuid,
+ * setgid, capabilities, access lists, hard links and times stay. Nothing may write there meanwhile.
+ * @throws {StrataError} `INVALID_ARGUMENT` for an owner that the maps do not hold, before anything is changed; later what the
+ *   system reports, and the tree is then half changed
+ */
+export function chownPathByMaps(path: string, { from, to, unmapped = "refuse" }: ChownPathOptions): ChownReport {
+  return attempt(`map the owners of "${path}"`, () => {
+    using tree = RootedDir.open(path);
+    return chownTreeByMaps(tree, { from, to, unmapped });
   });
 }
 
