@@ -111,22 +111,21 @@ for (const driver of ["overlay2", "vfs"]) {
       using store = await filled(driver);
       using user = new OrdinaryUser();
       const before = traceOf(store.dir);
-      const lines = LINES.map(([, line]) => line);
-      const root = store.path("root");
+      const lines = LINES.flatMap(([, line]) => [line, `${line} --json`]);
+      const image = join(store.path("root"), "image");
       for (const { line, code, stdout, stderr } of await run(user, store, { lines })) {
         assert.deepEqual([code, stdout], [EXIT.unsupported, ""], `${line}: ${stderr}`);
+        if (line.endsWith("--json")) {
+          const { schema, error } = JSON.parse(stderr);
+          assert.deepEqual([schema, error.code, error.path], [1, "NOT_PERMITTED", image], line);
+          continue;
+        }
         assert.match(
           stderr,
           /^error: Cannot open the store at ".*": this user may not look into ".*"; run as .*\nhint: /,
         );
-        assert(stderr.includes(`"${root}/image"`) && stderr.includes("--root"), `${line}: ${stderr}`);
+        assert(stderr.includes(`"${image}"`) && stderr.includes("--root"), `${line}: ${stderr}`);
         assert.equal(stderr.trimEnd().split("\n").length, 2, `${line} shows no more than that: ${stderr}`);
-      }
-      const json = lines.map((line) => `${line} --json`);
-      for (const { line, code, stdout, stderr } of await run(user, store, { lines: json })) {
-        assert.deepEqual([code, stdout], [EXIT.unsupported, ""], `${line}: ${stderr}`);
-        const { schema, error } = JSON.parse(stderr);
-        assert.deepEqual([schema, error.code, error.path], [1, "NOT_PERMITTED", `${root}/image`], line);
       }
       assert.deepEqual(traceOf(store.dir), before, "nothing is made or touched");
     });
@@ -196,6 +195,18 @@ describe("root's overlays, and an ordinary user who would need a namespace", NEE
           `${state}: ${line}`,
         );
       }
+    }
+  });
+
+  it("are no parents inside of one, where what they hide cannot be seen either", async () => {
+    using store = await filled("overlay2");
+    using user = new OrdinaryUser();
+    open(store.path("root"));
+    const own = ["--root", join(user.home, "own"), "--read-only-root", store.path("root"), "--json"];
+    for (const line of ["changes top", "create work --parent top"]) {
+      const { code, stderr } = await user.run(user.strata(...line.split(" "), ...own), { env: envOf(user, store) });
+      assert.equal(code, EXIT.unsupported, `${line}: ${stderr}`);
+      assert.match(JSON.parse(stderr).error.message, HIDDEN, line);
     }
   });
 });
