@@ -10,10 +10,8 @@ import { ByteMeter } from "../stream/limit.ts";
 import { chunksOf, streamOf } from "../stream/pipe.ts";
 import { abortable } from "../stream/signal.ts";
 import { type Compression, detectCompression, HEAD_BYTES } from "./detect.ts";
-import { decompressWithProgram } from "./external.ts";
 import { gunzipChunks } from "./gzip.ts";
 import { packChunks } from "./pack.ts";
-import { unzstdChunks } from "./zstd.ts";
 import type { SkippedFrames } from "./zstd_frames.ts";
 
 /** How to decompress. */
@@ -106,7 +104,7 @@ async function* decompressChunks(
     const compression = detectCompression(head);
     options.onDetected?.(compression);
     const counted = countIn(startWith(head, input), options.meter);
-    yield* countOut(decode(counted, { ...options, compression, signal }), options.meter);
+    yield* countOut(await decode(counted, { ...options, compression, signal }), options.meter);
   } finally {
     closing.abort();
     await input.return(undefined);
@@ -117,25 +115,30 @@ function anyOf(own: AbortSignal, caller: AbortSignal | undefined): AbortSignal {
   return caller === undefined ? own : AbortSignal.any([caller, own]);
 }
 
-function decode(
+/** What few layers need is loaded when one does: each thread that decompresses would load it. */
+async function decode(
   input: AsyncIterable<Uint8Array>,
   options: DecompressOptions & { readonly compression: Compression; readonly signal: AbortSignal },
-): AsyncIterable<Uint8Array> {
+): Promise<AsyncIterable<Uint8Array>> {
   const { compression, limits, signal, skipped } = options;
   switch (compression) {
     case "none":
       return input;
     case "gzip":
       return gunzipChunks(input);
-    case "zstd":
+    case "zstd": {
+      const { unzstdChunks } = await import("./zstd.ts");
       return unzstdChunks(input, { skipped, ...(limits === undefined ? {} : { limits }) });
+    }
     case "xz":
-    case "bzip2":
+    case "bzip2": {
+      const { decompressWithProgram } = await import("./external.ts");
       return decompressWithProgram(input, {
         program: compression,
         windowLogMax: (limits ?? DEFAULT_LIMITS).zstdWindowLogMax,
         signal,
       });
+    }
   }
 }
 
