@@ -7,8 +7,9 @@
  *
  * @module
  */
+import { setTimeout } from "node:timers/promises";
 import { type CacheId, isCacheId } from "../../../core/ids.ts";
-import { StrataError } from "../../../core/errors.ts";
+import { hasCode, StrataError } from "../../../core/errors.ts";
 import { type IdMappings, sameIdMappings } from "../../../core/id_map.ts";
 import { syncFileSystemOf } from "../../../host/durable.ts";
 import { fromOsError, isOsError } from "../../../host/errno.ts";
@@ -41,6 +42,9 @@ const MERGED_MODE = 0o700;
 /** The option that leaves syncing out. Only writable mounts have it. */
 const VOLATILE = "volatile";
 const READ_ONLY = "ro";
+/** How often it is looked whether a mount for reading has gone, and after how many milliseconds. */
+const LOOKS_MAX = 10;
+const LOOK_MS = 50;
 const WORK = "work";
 
 /** What is to be mounted, and how. */
@@ -86,7 +90,15 @@ export class OverlayMounts {
       return merged;
     }
     const layer: MountedLayer = { id, location, lowers: readLowers(dir), access, options };
-    return await inTurn(dir, () => this.#mountOnce(merged, layer));
+    for (let tries = 1;; tries++) {
+      try {
+        return await inTurn(dir, () => this.#mountOnce(merged, layer));
+      } catch (error) {
+        // Whoever compares layers mounts them for reading, mostly for a moment.
+        if (tries === LOOKS_MAX || !hasCode(error, "IN_USE")) throw error;
+        await setTimeout(LOOK_MS);
+      }
+    }
   }
 
   /** Unmounts a layer; nothing happens when it is not mounted. */
@@ -168,15 +180,9 @@ export class OverlayMounts {
   #requireShared({ options, superOptions }: MountPoint, { id, access, options: wanted }: MountedLayer): void {
     if (access === "read-only" || this.#extra(wanted).includes(READ_ONLY)) return;
     if (![...options, ...superOptions].includes(READ_ONLY)) return;
-    throw new StrataError(
-      "IN_USE",
-      `Cannot mount layer ${id} for writing: it is mounted for reading; unmount it first`,
-      {
-        kind: "layer",
-        name: id,
-        usedBy: ["a mount for reading"],
-      },
-    );
+    const message =
+      `Cannot mount layer ${id} for writing: it is mounted for reading, or is being compared; unmount it, or wait`;
+    throw new StrataError("IN_USE", message, { kind: "layer", name: id, usedBy: ["a mount for reading"] });
   }
 
   /** The layers of a mount that its user does not write to, under the ids that the user wants to see. */
