@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
@@ -9,16 +9,17 @@ import { gzipSync } from "node:zlib";
 import { type Digest, hasCode, type LayerStore, parseDigest } from "../../../mod.ts";
 import { digestOf } from "../../../src/core/digest.ts";
 import { probeOverlay } from "../../../src/driver/overlay/mounting/probe.ts";
-import { dir, file, layerTar } from "../../../src/testing/layer_builder.ts";
+import { dir, file, layerTar, symlink } from "../../../src/testing/layer_builder.ts";
 import { estargz, INDEX_JSON } from "../../support/chunked_blobs.ts";
+import { makeFifo } from "../../support/made_root.ts";
 import { bytesOf, ScratchRoot, streamOf } from "../../support/scratch_store.ts";
 import { traceOf } from "../../support/trace.ts";
 
 const skip = await probeOverlay(tmpdir()) ?? false;
 const TOC = parseDigest(`sha256:${"1".repeat(64)}`);
 const REF = "docker.io/library/x:latest";
-/** The last member is one that the store keeps to itself, as an index. */
-const LAYER = layerTar([dir("d"), file("d/a", "alpha"), file("b", "beta"), file("index", "[]")]);
+/** The last member is one that such stores keep to themselves. */
+const LAYER = layerTar([dir("d"), file("d/a", "alpha"), file("b", "beta"), file(".no.prefetch.landmark", "x")]);
 const BLOB = gzipSync(LAYER);
 const BASE = layerTar([file("base", "base")]);
 const INFO = {
@@ -110,6 +111,11 @@ describe("Catalog.putAdditionalLayer()", { skip }, () => {
       ["CORRUPT", (place) => outside.tell(place, { ...INFO, "toc-digest": "x" })],
       ["CORRUPT", (place) => writeFileSync(join(place, "info"), "{")],
       ["CORRUPT", (place) => writeFileSync(join(place, "diff/b"), "BETA")],
+      ["CORRUPT", (place) => writeFileSync(join(place, "diff/b"), "beta, and more")],
+      ["CORRUPT", (place) => rmSync(join(place, "diff/d/a"))],
+      ["CORRUPT", (place) => retarget(join(place, "diff"), "/etc")],
+      ["CORRUPT", (place) => makeFifo(join(place, "blob"))],
+      ["CORRUPT", (place) => makeFifo(join(place, "info"))],
       ["INVALID_ARCHIVE", (place) => writeFileSync(join(place, "blob"), BLOB.subarray(0, -20))],
     ];
     for (const [code, spoil] of cases) {
@@ -130,6 +136,20 @@ describe("Catalog.putAdditionalLayer()", { skip }, () => {
     const aborted = store.catalog.putAdditionalLayer({ tocDigest: TOC, signal: stop.signal });
     await assert.rejects(aborted, (error) => hasCode(error, "ABORTED"));
     assert.equal(scratch.layerDirs("overlay2").length, 1);
+  });
+
+  it("takes an archive whose members replace each other", async () => {
+    using outside = new AdditionalStore();
+    using scratch = new ScratchRoot();
+    await using store = await outside.open(scratch);
+    const replaced = [file("b", "before"), file("e", "before"), file("e/f", "before"), symlink("e", "b")];
+    const layer = layerTar([...replaced, dir("d"), file("d/a", "alpha"), file("b", "beta")]);
+    const place = outside.add(TOC);
+    writeFileSync(join(place, "blob"), layer);
+    symlinkSync("b", join(place, "diff/e"));
+    outside.tell(place, {});
+    await store.catalog.putAdditionalLayer({ tocDigest: TOC, id: "lazy" });
+    assert.deepEqual(await bytesOf(store.catalog.diff("lazy")), layer);
   });
 
   it("finds the table of contents in the blob, and refuses another", async () => {
@@ -206,6 +226,11 @@ class AdditionalStore implements Disposable {
   [Symbol.dispose](): void {
     this.#scratch[Symbol.dispose]();
   }
+}
+
+function retarget(path: string, target: string): void {
+  rmSync(path, { recursive: true });
+  symlinkSync(target, path);
 }
 
 function requireNothing(store: LayerStore, scratch: ScratchRoot): void {

@@ -9,7 +9,7 @@ import type { Digest } from "../../../core/digest.ts";
 import type { CacheId } from "../../../core/ids.ts";
 import { writeFileAtomic } from "../../../host/durable.ts";
 import { readText } from "../../../host/files.ts";
-import { openFileStream } from "../../../host/streams.ts";
+import { openRegularStream } from "../../../host/streams.ts";
 import { chunksOf, streamOf } from "../../../stream/pipe.ts";
 import type { AdditionalLayer, AdditionalLayerDriver } from "../../interfaces/additional_layer_driver.ts";
 import type { OverlayHome } from "../home.ts";
@@ -102,7 +102,7 @@ class UsedLayer implements AdditionalLayer {
 }
 
 async function* contentOf(path: string): AsyncGenerator<Uint8Array> {
-  const { stream } = await openFileStream(path);
+  const { stream } = await openRegularStream(path);
   yield* chunksOf(stream);
 }
 
