@@ -31,7 +31,8 @@ export interface OverlayOptions {
   readonly diffs?: "naive";
 }
 
-const OPTION_NAMES = '"overlay2.mountopt", "overlay2.size", "overlay2.inodes", "overlay2.override_kernel_check", ' +
+const OPTION_NAMES =
+  '"overlay2.mountopt", "overlay2.size", "overlay2.inodes", "overlay2.override_kernel_check", "overlay2.skip_mount_home", ' +
   '"overlay2.mount_program", "overlay2.force_mask", "overlay2.native_diff", "overlay2.additionallayerstore" and ' +
   '"overlay2.ignore_chown_errors"';
 /** How containers/storage begins the names. */
@@ -58,6 +59,9 @@ export function parseOverlayOptions(options: Readonly<Record<string, string>>): 
         break;
       case "overlay2.override_kernel_check":
         // Docker takes it still, and does not heed it any more.
+        break;
+      case "overlay2.skip_mount_home":
+        // containers/storage mounts the home upon itself without it. Here that is never done.
         break;
       case "overlay2.ignore_chown_errors":
         chownErrors = parseChownErrors(name, value);

@@ -27,7 +27,9 @@ describe("parseOverlayOptions()", () => {
   });
 
   it("takes the option that Docker takes and does not heed", () => {
-    assert.deepEqual(parseOverlayOptions({ "overlay2.override_kernel_check": "true" }), { mountOptions: [] });
+    for (const name of ["overlay2.override_kernel_check", "overlay.skip_mount_home"]) {
+      assert.deepEqual(parseOverlayOptions({ [name]: "true" }), { mountOptions: [] });
+    }
   });
 
   it("takes limits of writable layers", () => {
