@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { StrataError } from "../../core/errors.ts";
+import { hasCode, StrataError } from "../../core/errors.ts";
 import { IDENTITY } from "../../core/id_map.ts";
 import { parseRecordId } from "../../core/ids.ts";
 import { mappingsOf, mountOf } from "../../metadata/catalog/catalog_record.ts";
@@ -137,7 +137,7 @@ export async function unmountRef(context: StoreContext, ref: string, options: Un
   const path = ref.replace(/\/+$/, "");
   const byPath = ref.includes("/") ? listMounts(context).find((mounted) => mounted.path === path) : undefined;
   if (byPath !== undefined) return await giveUp(context, byPath.target, options);
-  const located = locate(context, ref);
+  const located = locateMounted(context, ref);
   const found = onlyRecord(located);
   if (!isHere(context, located)) throw notMounted(ref);
   if (found?.root !== undefined && mountedTimes(context, found) === 0) throw notMounted(found.record.id);
@@ -145,6 +145,21 @@ export async function unmountRef(context: StoreContext, ref: string, options: Un
   const { id } = found.record;
   if (mountedTimes(context, found) > 0) return await unmountRecord(context, id, options);
   return await giveUp(context, shownBy(context, found), { ...options, holder: id });
+}
+
+/** What begins as a path does is one, unless something is called so. */
+function locateMounted(context: StoreContext, ref: string): LocatedTarget {
+  try {
+    return locate(context, ref);
+  } catch (error) {
+    if (ref.startsWith("/") && hasCode(error, "NOT_FOUND")) throw nothingAt(ref);
+    throw error;
+  }
+}
+
+function nothingAt(path: string): StrataError<"NOT_FOUND"> {
+  const message = `Cannot unmount "${path}": this store has mounted nothing there; "strata mounts" lists what is`;
+  return new StrataError("NOT_FOUND", message, { kind: "mount", ref: path });
 }
 
 function onlyRecord({ target: { recordIds }, reading: { catalog }, root }: LocatedTarget): FoundRecord | undefined {

@@ -54,6 +54,12 @@ for (const driver of DRIVERS) {
       await rejected("NOT_FOUND", () => store.unmount("two"));
       assert.equal(await store.unmount("one"), 0);
       assert.deepEqual(store.mounts(), []);
+      const path = await store.mount("one");
+      assert.equal(await store.unmount(path), 0);
+      await assert.rejects(
+        store.unmount(path),
+        (error) => hasCode(error, "NOT_FOUND") && error.detail.kind === "mount",
+      );
     });
 
     it("of a record with ids of its own show them, and its diff stays exact", { skip: !IS_ROOT }, async () => {
