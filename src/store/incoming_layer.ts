@@ -7,7 +7,8 @@
 import type { LayerDescriptor } from "../core/descriptor.ts";
 import type { DiffId, Digest } from "../core/digest.ts";
 import { StrataError } from "../core/errors.ts";
-import type { BlobSource, ReadBlob } from "../worker/ingest.ts";
+import type { BlobInfo } from "../metadata/blob_info.ts";
+import type { BlobFacts, BlobSource, ReadBlob } from "../worker/ingest.ts";
 
 /** What a layer must turn out to be, and what is kept with it. */
 export interface ExpectedLayer {
@@ -20,6 +21,11 @@ export interface ExpectedLayer {
 /** A layer to be taken in. */
 export interface IncomingLayer extends ExpectedLayer {
   readonly source: BlobSource;
+}
+
+/** What a blob turned out to be, as records have it. */
+export function blobInfoOf({ sizeBytes: size, ...facts }: BlobFacts): BlobInfo {
+  return { ...facts, size };
 }
 
 /**

@@ -6,6 +6,7 @@
  */
 import type { LayerDescriptor } from "../core/descriptor.ts";
 import type { ChainId, DiffId, Digest } from "../core/digest.ts";
+import type { BlobInfo } from "../metadata/blob_info.ts";
 import type { BlobSource } from "../worker/ingest.ts";
 import type { StoreContext } from "./context.ts";
 import type { Layer } from "./layer.ts";
@@ -31,6 +32,11 @@ export interface RegisterOptions {
   readonly signal?: AbortSignal;
   /** Called with what has happened since the last call; it must not throw. */
   readonly onProgress?: (event: RegisterProgress) => void;
+  /**
+   * Called once with what the bytes as given are, also when the layer is here already and came from others; not when the stream
+   * is not read. It must not throw.
+   */
+  readonly onBlob?: (blob: BlobInfo) => void;
 }
 
 /**
@@ -73,7 +79,7 @@ async function takeInOne(
   source: BlobSource,
   options: RegisterOptions & Partial<RegisterWithDescriptorOptions>,
 ): Promise<Layer> {
-  const { parent, existing, signal, onProgress, expectedDiffId, expectedBlob, descriptor } = options;
+  const { parent, existing, signal, onProgress, onBlob, expectedDiffId, expectedBlob, descriptor } = options;
   const request = {
     layers: [{
       source,
@@ -85,6 +91,7 @@ async function takeInOne(
     ...(existing === undefined ? {} : { existing }),
     ...(signal === undefined ? {} : { signal }),
     ...(onProgress === undefined ? {} : { onProgress: (_: number, event: RegisterProgress) => onProgress(event) }),
+    ...(onBlob === undefined ? {} : { onBlob: (_: number, blob: BlobInfo) => onBlob(blob) }),
   };
   return await takeIn(context, request, ([record]) => {
     if (record === undefined) throw new Error("Cannot register a layer: taking it in gave no record");

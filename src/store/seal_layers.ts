@@ -14,7 +14,7 @@ import type { IngestedLayer } from "../worker/ingest.ts";
 import { StagedLayer } from "../worker/staged_layer.ts";
 import type { StoreContext } from "./context.ts";
 import type { HeldLayers } from "./held_layers.ts";
-import { type ExpectedLayer, requireExpected } from "./incoming_layer.ts";
+import { blobInfoOf, type ExpectedLayer, requireExpected } from "./incoming_layer.ts";
 import { type ExistingLayers, isIntact, LayerPlaces } from "./replacement.ts";
 import type { SealedInHome } from "./sealed_in_home.ts";
 
@@ -105,7 +105,7 @@ async function make(
   { incoming, parent, stack, places, inHome, signal }: SealOne,
   { ingested, dir, replaces }: Omit<Extract<ArrivedLayer, { kind: "unpacked" }>, "kind"> & Pick<MadeLayer, "replaces">,
 ): Promise<StagedChainLayer> {
-  const { diffId, changeset, blob: { digest, sizeBytes: size, ...blob }, archiveBytes, owners } = ingested;
+  const { diffId, changeset, blob, archiveBytes, owners } = ingested;
   const chainId = chainOn(parent, diffId);
   const { cacheId, children } = places.of(chainId);
   const driver = context.driver.spec;
@@ -128,7 +128,7 @@ async function make(
     sizeBytes: sealed.sizeBytes,
     ...(descriptor === undefined ? {} : { descriptor }),
     created: new Date().toISOString(),
-    blob: { digest, size, ...blob },
+    blob: blobInfoOf(blob),
     archiveBytes,
     entryCount: changeset.entryCount,
     ...owners,

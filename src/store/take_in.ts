@@ -17,6 +17,7 @@ import pLimit from "p-limit";
 import type { ChainId, DiffId } from "../core/digest.ts";
 import { layersDirOf } from "../driver/parts/layer_directory.ts";
 import { processorCount } from "../host/process.ts";
+import type { BlobInfo } from "../metadata/blob_info.ts";
 import type { LayerRecord } from "../metadata/layer_record.ts";
 import type { Staging } from "../metadata/staging.ts";
 import { ingest, readThrough } from "../worker/ingest.ts";
@@ -24,7 +25,7 @@ import { locationsOf, requireRoom } from "./chains.ts";
 import { LayerClaims } from "./claim_layers.ts";
 import { namingRoot, type StoreContext } from "./context.ts";
 import { HeldLayers } from "./held_layers.ts";
-import { type IncomingLayer, requireExpected } from "./incoming_layer.ts";
+import { blobInfoOf, type IncomingLayer, requireExpected } from "./incoming_layer.ts";
 import { publishLayers } from "./publish.ts";
 import type { ExistingLayers } from "./replacement.ts";
 import { ensureHere } from "./roots/refer.ts";
@@ -58,6 +59,8 @@ export interface TakeInRequest {
   readonly signal?: AbortSignal;
   /** Called with the number of a layer, and what has happened to it. It must not throw. */
   readonly onProgress?: (layer: number, event: TakeInProgress) => void;
+  /** Called with the number of a layer, and what its blob is when all of it was read. It must not throw. */
+  readonly onBlob?: (layer: number, blob: BlobInfo) => void;
 }
 
 /**
@@ -160,7 +163,8 @@ async function unpackOne(
   const destination = layersDirOf(context.driver);
   const kept = { destination, ownership, idMappings };
   const ingested = await ingest(context.pool, { source, dir, ...kept, limits, signal, onProgress });
-  const { diffId, archiveBytes } = ingested;
+  const { diffId, archiveBytes, blob } = ingested;
+  request.onBlob?.(index, blobInfoOf(blob));
   request.onProgress?.(index, { kind: "unpacked", diffId, archiveBytes });
   return { kind: "unpacked", ingested, dir };
 }
@@ -168,7 +172,7 @@ async function unpackOne(
 /** The layer need not be made; yet a stream is held to what was expected of it, unless it is not looked at at all. */
 async function readKnown(
   context: StoreContext,
-  { layers, existing, onProgress: report }: TakeInRequest,
+  { layers, existing, onProgress: report, onBlob }: TakeInRequest,
   { index, record, signal }: { readonly index: number; readonly record: LayerRecord; readonly signal: AbortSignal },
 ): Promise<ArrivedLayer> {
   const incoming = layers[index]!;
@@ -176,7 +180,9 @@ async function readKnown(
     const onProgress = (bytes: number): void => report?.(index, { kind: "read", bytes });
     const { source } = incoming;
     const { limits } = context.settings;
-    requireExpected(incoming, await readThrough(context.pool, { source, limits, signal, onProgress }));
+    const read = await readThrough(context.pool, { source, limits, signal, onProgress });
+    requireExpected(incoming, read);
+    onBlob?.(index, blobInfoOf(read.blob));
   }
   return { kind: "known", record };
 }

@@ -30,7 +30,14 @@ import { ensureHere } from "../roots/refer.ts";
 import { type Target, targetOf } from "../target.ts";
 import { type StagedItem, stageItems } from "./big_data.ts";
 import { findRecord } from "./find_record.ts";
-import { claimId, type CreateRecordOptions, publishRecord, type RecordSubject, requireFree } from "./make_record.ts";
+import {
+  claimId,
+  type CreateRecordOptions,
+  ownBlob,
+  publishRecord,
+  type RecordSubject,
+  requireFree,
+} from "./make_record.ts";
 import { layerBelow } from "./parent.ts";
 import { makeView, mapsToShow, ownMountName } from "./record_view.ts";
 
@@ -182,8 +189,9 @@ async function sealedLayer(
   if (diff === undefined) {
     return { layer: await register(context, EMPTY_LAYER.tarStream(), onParent), awaits: "diff" };
   }
-  const layer = await register(context, diff, { ...onParent, ...expected });
-  return { layer, blob: layer.blob };
+  let blob: BlobInfo | undefined;
+  const layer = await register(context, diff, { ...onParent, ...expected, onBlob: (read) => blob = read });
+  return { layer, blob: ownBlob(layer, blob) };
 }
 
 interface CopyRequest {

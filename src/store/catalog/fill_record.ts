@@ -20,6 +20,7 @@ import { type StagedItem, updateWithData } from "./big_data.ts";
 import { makeView } from "./record_view.ts";
 import { contentOf, heldMounts, mountedId } from "./entry.ts";
 import { findOwnRecord } from "./find_record.ts";
+import { ownBlob } from "./make_record.ts";
 
 /** How a record gets its diff. */
 export interface FillOptions extends ApplyDiffOptions, Pick<RegisterOptions, "expectedDiffId" | "expectedBlob"> {}
@@ -62,8 +63,9 @@ export async function applyDiff(
     const onProgress = report === undefined ? {} : { onProgress: progressTo(report) };
     const request = { ...rest, ...onProgress };
     const { content } = await fillRecord(context, id, async (parent) => {
-      const layer = await register(context, stream, { ...request, ...parent });
-      return { layer, blob: layer.blob };
+      let blob: BlobInfo | undefined;
+      const layer = await register(context, stream, { ...request, ...parent, onBlob: (read) => blob = read });
+      return { layer, blob: ownBlob(layer, blob) };
     });
     return content?.sizeBytes ?? 0;
   } catch (error) {

@@ -18,6 +18,7 @@ import type { CatalogRecord, JsonValue } from "../../metadata/catalog/catalog_re
 import { recordClaim } from "../../metadata/claims.ts";
 import type { MountName } from "../../metadata/mounts.ts";
 import { type StoreContext, underLock } from "../context.ts";
+import type { Layer } from "../layer.ts";
 import type { StagedItem } from "./big_data.ts";
 import { contentOf } from "./entry.ts";
 
@@ -103,6 +104,12 @@ export async function publishRecord(
       throw error;
     }
   });
+}
+
+/** The blob that a record's layer came from: what was read now, which need not be what the layer itself came from first. */
+export function ownBlob({ blob: first }: Layer, read: BlobInfo | undefined): BlobInfo | undefined {
+  // The same bytes; the first time, more was found out about them.
+  return read === undefined || read.digest === first?.digest ? first : read;
 }
 
 /**
