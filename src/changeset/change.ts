@@ -63,6 +63,8 @@ export interface Changeset {
   readonly droppedCount: number;
   /** Sum of the members' sizes, as Docker counts a layer applied to a plain directory. Bytes. */
   readonly sizeBytes: number;
+  /** Bytes of what the tree holds, directories left out and each object counted once. Absent: nobody has counted. */
+  readonly treeBytes?: number | undefined;
   /** Members of the archive. */
   readonly entryCount: number;
 }

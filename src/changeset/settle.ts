@@ -75,7 +75,9 @@ function settleOn(request: SettleRequest, view: TreeView): Settlement {
   const hiding = reduceHiding(layer);
   // An implied directory in place of a hidden one is new: nothing of it comes from below.
   const impliedDirs = edit.impliedDirs.filter((dir) => !lower.isHidden(dir)).sort(compareBytes);
-  return { kind: "settled", changeset: { ...changeset, ...hiding, impliedDirs, pendingLinks: [] } };
+  // Files that were copied up are in the tree as well.
+  const treeBytes = changeset.pendingLinks.length === 0 ? changeset.treeBytes : undefined;
+  return { kind: "settled", changeset: { ...changeset, ...hiding, impliedDirs, pendingLinks: [], treeBytes } };
 }
 
 /** All links to one file below become one object. */

@@ -131,6 +131,19 @@ export class StagedNames {
     return missing.length > 0 ? undefined : nearest.children.get(baseOf(path));
   }
 
+  /** Bytes of all that is no directory; what has several names counts once. */
+  bytes(): number {
+    const counted = new Set<StagedNode>();
+    let bytes = 0;
+    for (const [, node] of this.walk()) {
+      const size = node.kind === "object" ? node.size : node.kind === "symlink" ? node.target.length : 0;
+      if (size === 0 || counted.has(node)) continue;
+      counted.add(node);
+      bytes += size;
+    }
+    return bytes;
+  }
+
   /** Every name with its node, each directory before what lies in it. */
   *walk(from: DirNode = this.root, at: LayerPath = ROOT): Generator<readonly [LayerPath, StagedNode]> {
     const pending: [LayerPath, DirNode][] = [[at, from]];

@@ -135,7 +135,8 @@ export class Unpacker implements Disposable {
     return this.#guarded(() => {
       const enteredDirs = [...this.#names.entered];
       const lost = this.#displaced.finish(this.#names);
-      return { ...this.#staged.finish(), enteredDirs, lost, ...this.#summary() };
+      const treeBytes = this.#names.bytes();
+      return { ...this.#staged.finish(), enteredDirs, lost, treeBytes, ...this.#summary() };
     });
   }
 

@@ -217,6 +217,21 @@ describe("Unpacker: content", () => {
     assert.equal(changeset.sizeBytes, 5);
   });
 
+  it("counts what the tree holds at the end, each object once", () => {
+    using layers = new Layering();
+    const { changeset } = stage(
+      layers,
+      file("replaced", "12345678"),
+      file("f", "abc"),
+      hardlink("g", "f"),
+      symlink("s", "target"),
+      hardlink("t", "s"),
+      dir("replaced"),
+      file("dir/.wh.h", "de"),
+    );
+    assert.equal(changeset.treeBytes, 3 + 6);
+  });
+
   it("closes the file of a member that is broken off", () => {
     using layers = new Layering();
     layers.stage((unpacker) => {

@@ -6,6 +6,7 @@ import { PlainView } from "../../src/changeset/plain_view.ts";
 import type { TreeView } from "../../src/changeset/tree_view.ts";
 import { hasCode } from "../../src/core/errors.ts";
 import { parseLayerPath } from "../../src/core/layer_path.ts";
+import { directorySize } from "../../src/driver/parts/directory_size.ts";
 import { hasErrno } from "../../src/host/errno.ts";
 import { RootedDir } from "../../src/host/rooted_dir.ts";
 import {
@@ -58,6 +59,28 @@ test("I6: every content of a layer is found by its name, in the layer, the merge
     }),
     RUNS,
   );
+});
+
+test("a layer knows the bytes of its tree, unless something of the layers below was copied into it", () => {
+  let known = 0;
+  fc.assert(
+    fc.property(chain(), (layers) => {
+      using layering = new Layering();
+      for (const layer of layers) {
+        const staged = attempt(() => layering.stage((unpacker) => unpackAll(unpacker, layer)));
+        if (staged === undefined) continue;
+        const { tree, changeset, settled: { treeBytes } } = staged;
+        using dir = RootedDir.open(tree);
+        assert.equal(treeBytes === undefined, changeset.pendingLinks.length > 0);
+        if (treeBytes === undefined) continue;
+        assert.equal(treeBytes, directorySize(dir));
+        known++;
+        layering.apply(...layer);
+      }
+    }),
+    RUNS,
+  );
+  assert.ok(known > RUNS.numRuns / 4, `only ${known} layers had no links to below`);
 });
 
 test("regression: a layer replaces a symlink below in the middle of the way that it took before", () => {

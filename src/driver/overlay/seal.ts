@@ -56,7 +56,7 @@ export function sealOverlay(request: SealRequest, { view, link, marks, mounter, 
     using below = view(parents);
     readableBy = writeWhiteouts({ tree, changeset, below, marks, mounter });
   }
-  const sizeBytes = directorySize(tree);
+  const sizeBytes = changeset.treeBytes ?? directorySize(tree);
   writeLayerFiles(dir, { lowers, link });
   if (readableBy === "program") addForm(dir, "program");
   if (forceMask !== undefined) maskLayer(dir, source, forceMask);
