@@ -5,13 +5,15 @@
  * @module
  */
 import type { ChainId } from "../core/digest.ts";
-import type { CacheId } from "../core/ids.ts";
+import type { CacheId, RecordId } from "../core/ids.ts";
 import type { CatalogRecord } from "../metadata/catalog/catalog_record.ts";
 import type { LayerRecord } from "../metadata/layer_record.ts";
 import type { MountRecord } from "../metadata/mounts.ts";
+import { attempt } from "../metadata/record_file.ts";
 import { chainSizeBytes } from "./chains.ts";
 import type { StoreContext } from "./context.ts";
 import { mountCount } from "./mount.ts";
+import type { ReadingContext } from "./reading.ts";
 import { References } from "./references.ts";
 import type { LocatedTarget } from "./roots/locate.ts";
 
@@ -22,7 +24,9 @@ export type Inspection =
     readonly layer: LayerRecord;
     /** Bytes of the layer and all below it. */
     readonly chainSizeBytes: number;
+    /** The one that was asked about; of a layer asked about by its ChainID, all that stand for it, the oldest first. */
     readonly records: readonly CatalogRecord[];
+    /** Who needs the layer, in words; of very many users the first hundred, and "others". */
     readonly usedBy: readonly string[];
     readonly mountCount: number;
     /** The root that it lies in, if that is only read. */
@@ -66,11 +70,16 @@ export function inspect(context: StoreContext, { target, reading, root }: Locate
     kind: "layer",
     layer: target.record,
     chainSizeBytes: chainSizeBytes(context, chainId),
-    records: catalog.referencesTo(chainId),
+    records: recordsOf(catalog, target.recordIds),
     usedBy: new References(context).to(chainId),
     mountCount: mountCount(context, cacheId, "read-only"),
     driver: { name: driver.spec.name, data: driver.metadata(cacheId) },
   };
+}
+
+/** One that has gone meanwhile is none. */
+function recordsOf(catalog: ReadingContext["catalog"], ids: readonly RecordId[]): CatalogRecord[] {
+  return ids.flatMap((id) => attempt(() => catalog.get(id)) ?? []);
 }
 
 /** In a root that is only read nothing is mounted by this store, and who else uses it is not known. */
@@ -86,7 +95,7 @@ function inspectElsewhere({ target, reading, root }: Required<LocatedTarget>): I
     kind: "layer",
     layer: target.record,
     chainSizeBytes: chainSizeBytes(reading, chainId),
-    records: catalog.referencesTo(chainId),
+    records: recordsOf(catalog, target.recordIds),
     usedBy: [],
     mountCount: 0,
     root: root.path,

@@ -17,6 +17,9 @@ import type { StoreContext } from "./context.ts";
 import { mountCount } from "./mount.ts";
 import { mountedIds } from "./mounted_ids.ts";
 
+/** More than a person reads. */
+const LISTED_MAX = 100;
+
 /** Everything that refers to layers at one moment; by layer, who it is, in words for people. */
 export class References {
   readonly #context: StoreContext;
@@ -29,9 +32,14 @@ export class References {
     this.#context = context;
   }
 
-  /** What refers to a layer; empty when nothing does. */
+  /** What refers to a layer; empty when nothing does. Of very many the first ones, and that there are others. */
   to(chainId: ChainId): string[] {
-    return [...this.#users(chainId)];
+    const users: string[] = [];
+    for (const user of this.#users(chainId)) {
+      if (users.length === LISTED_MAX) return [...users, "others"];
+      users.push(user);
+    }
+    return users;
   }
 
   /** Whether anything refers to a layer. */
@@ -60,7 +68,7 @@ export class References {
     const writable = mounts.on(chainId);
     for (const name of writable.mounts.keys()) yield `writable layer "${name}"`;
     for (const { subject } of writable.broken) yield `damaged writable layer "${subject}"`;
-    for (const { id } of catalog.referencesTo(chainId)) yield `record ${id}`;
+    for (const { id } of catalog.eachReferenceTo(chainId)) yield `record ${id}`;
     yield* this.#usersElsewhere().get(chainId) ?? [];
   }
 

@@ -14,7 +14,8 @@ export const inspect: CommandSpec = {
   name: "inspect",
   summary: "Print everything known of layers, as a JSON array",
   description:
-    'Under "records" stand the records of it, with names, text, flags, data items, ids, and where they are mounted.',
+    'Under "records" stands the record that REF means, or for a ChainID all of the layer\'s, with names, text, flags, ' +
+    "data items, ids, and where they are mounted.",
   arguments: [{ name: "REF", summary: "a layer or a writable layer", count: "many" }],
   examples: [
     { line: "strata inspect base", does: "one layer" },

@@ -159,11 +159,22 @@ export class CatalogRecords {
     return { records: [...new Map(records.map((record) => [record.id, record])).values()].sort(byAge), chainIds };
   }
 
-  /** The records that stand for a stack. */
+  /** The records that stand for a stack, the oldest first. */
   referencesTo(chainId: ChainId): CatalogRecord[] {
+    return [...this.eachReferenceTo(chainId)].sort(byAge);
+  }
+
+  /** The same in any order, each read when it is asked for: there may be many. */
+  *eachReferenceTo(chainId: ChainId): Generator<CatalogRecord, void> {
     const claimed = this.#users.of("record", chainId);
-    const records = claimed === undefined ? this.list().records : this.#readAll(claimed).sort(byAge);
-    return records.filter((record) => standsFor(record, chainId));
+    if (claimed === undefined) return yield* this.list().records.filter((record) => standsFor(record, chainId));
+    for (const id of claimed) yield* this.#readAll([id]).filter((record) => standsFor(record, chainId));
+  }
+
+  /** Whether several records stand for a stack. */
+  isShared(chainId: ChainId): boolean {
+    const records = this.eachReferenceTo(chainId);
+    return records.next().done !== true && records.next().done !== true;
   }
 
   /**

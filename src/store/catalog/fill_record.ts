@@ -159,7 +159,7 @@ function childrenOf({ layerDb, mounts, catalog }: StoreContext, { id, target }: 
   const writable = [...mounts.on(chainId).mounts.keys()].filter((name) => name !== view);
   const users = [...layers, ...writable.map((name) => `writable layer "${name}"`)];
   // Most have none; only then all records need not be read.
-  if (users.length === 0 || catalog.referencesTo(chainId).length === 1) return users;
+  if (users.length === 0 || !catalog.isShared(chainId)) return users;
   return catalog.list().records.filter(({ parent }) => parent === id).map((record) => `record ${record.id}`);
 }
 

@@ -125,7 +125,7 @@ function requireReachable(context: StoreContext, record: CatalogRecord): void {
 /** The last record of a layer that something else needs is its only name: without it, nobody finds what to remove. */
 function refuseIfNeeded(context: StoreContext, record: CatalogRecord, chainId: ChainId): void {
   const { layerDb, catalog } = context;
-  if (!layerDb.has(chainId) || catalog.referencesTo(chainId).length > 1) return;
+  if (!layerDb.has(chainId) || catalog.isShared(chainId)) return;
   const own = [`record ${record.id}`, "this process", `writable layer "${mountOf(record)}"`];
   const usedBy = new References(context).to(chainId).filter((user) => !own.includes(user));
   if (usedBy.length > 0) throw inUse(record, usedBy);

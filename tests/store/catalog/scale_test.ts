@@ -27,6 +27,14 @@ describe("a store of many records", () => {
     }
   });
 
+  it("reads one record of very many that stand for one layer, and says that there are others", async () => {
+    const few = await countsOnOneLayer(150);
+    const many = await countsOnOneLayer(450);
+    for (const [what, count] of many) {
+      assert.ok(count <= (few.get(what) ?? 0) + SLACK, `${what}: ${count} calls, and ${few.get(what)} among few`);
+    }
+  });
+
   it("lists the records with one call each, and reads none of the layers' own", async () => {
     using scratch = new ScratchRoot();
     await makeManyRecords(scratch.root, MANY);
@@ -206,6 +214,29 @@ async function countsIn(size: number): Promise<Map<string, number>> {
   for (const [what, act] of Object.entries(verbs)) {
     counts.set(what, await countCalls(() => withStore(scratch, act)));
   }
+  return counts;
+}
+
+/** The same where all records stand for one layer, as all empty ones do. */
+async function countsOnOneLayer(size: number): Promise<Map<string, number>> {
+  using scratch = new ScratchRoot();
+  await using store = await scratch.open({ driver: "vfs", durability: "none" });
+  for (let index = 0; index < size; index++) await store.catalog.create({ id: `r${index}`, names: [`name-${index}`] });
+  const inspected = (ref: string) => () => {
+    const inspection = store.inspect(ref);
+    assert.equal(inspection.kind, "layer");
+    if (inspection.kind !== "layer") return;
+    assert.deepEqual(inspection.records.map(({ id }) => id), [`r${size - 1}`]);
+    assert.deepEqual([inspection.usedBy.length, inspection.usedBy.at(-1)], [101, "others"]);
+  };
+  const verbs: Record<string, () => unknown> = {
+    "inspect by id": inspected(`r${size - 1}`),
+    "inspect by name": inspected(`name-${size - 1}`),
+    "apply a diff": () => store.catalog.applyDiff("r1", streamOf(layerTar([file("a", "alpha")]))),
+    "remove": () => store.catalog.delete("r0"),
+  };
+  const counts = new Map<string, number>();
+  for (const [what, act] of Object.entries(verbs)) counts.set(what, await countCalls(act));
   return counts;
 }
 
