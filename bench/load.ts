@@ -55,7 +55,7 @@ function onNode(load: (dir: string) => readonly string[], base: string): Contend
   if (!existsSync(tarball)) return [];
   const { status, stderr } = spawnSync("npm", ["install", "--prefix", `${base}/node`, tarball], { encoding: "utf8" });
   if (status !== 0) throw new Error(`Cannot install ${tarball}: ${stderr}`);
-  const cli = `${base}/node/node_modules/@strata/layers/cli.js`;
+  const cli = `${base}/node/node_modules/.bin/strata`;
   return [{ name: "strata on Node", role: "ours", command: (dir) => ["node", cli, ...load(dir)] }];
 }
 
