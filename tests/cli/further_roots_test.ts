@@ -150,6 +150,8 @@ describe("strata adopt", () => {
     const { adopted, failed } = JSON.parse(stdout);
     assert.equal(adopted[0].id, "2-top");
     assert.deepEqual([failed[0].id, failed[0].error.code], ["1-base", "CONFLICT"]);
+    const again = await store.run(["adopt", "--from", shelf.path("root"), "base", "top"]);
+    assert.deepEqual([again.code, again.stdout], [4, "present 2-top\nfailed 1-base (CONFLICT)\n"]);
   });
 
   it("refuses wrong use", async () => {

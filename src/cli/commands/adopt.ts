@@ -65,11 +65,13 @@ function idsOf({ adopted }: AdoptReport): string {
   return adopted.map(({ id }) => id).join("\n");
 }
 
-function linesOf({ adopted, present, skipped }: AdoptReport): string {
+function linesOf({ adopted, present, skipped, failed }: AdoptReport): string {
   return [
     ...adopted.map(({ id, names }) => ["adopted", id, ...names].join(" ")),
     ...present.map(({ id }) => `present ${id}`),
     ...skipped.map(({ id, reason }) => `skipped ${id} (${reason})`),
+    // Why, standard error tells.
+    ...failed.map(({ id, error }) => `failed ${id} (${error.code})`),
   ].join("\n");
 }
 
