@@ -15,6 +15,12 @@ export const DRIVERS: readonly string[] = process.getuid?.() === 0 ? ["overlay2"
 /** A place for a store, and what can be asked of it. */
 export class ScratchRoot implements Disposable {
   readonly dir: string = mkdtempSync(join(tmpdir(), "strata-test-"));
+  readonly #stores: Pick<typeof LayerStore, "open">;
+
+  /** Of the public module's stores; a test that looks behind those gives the class of the module that it looks into. */
+  constructor(stores: Pick<typeof LayerStore, "open"> = LayerStore) {
+    this.#stores = stores;
+  }
 
   /** The store's root. */
   get root(): string {
@@ -24,7 +30,7 @@ export class ScratchRoot implements Disposable {
   /** Opens the store, not durable: no test cuts the power; and its threads at once: none has an event loop to keep quick. */
   open(options: OpenOptions = {}): Promise<LayerStore> {
     const runRoot = join(this.dir, "run");
-    return LayerStore.open({ root: this.root, runRoot, durability: "none", pace: "full", ...options });
+    return this.#stores.open({ root: this.root, runRoot, durability: "none", pace: "full", ...options });
   }
 
   /** What operations have left in the staging directory. */

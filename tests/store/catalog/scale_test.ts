@@ -2,13 +2,13 @@
 import { describe, it } from "node:test";
 import assert from "node:assert/strict";
 import { mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { LayerStore } from "../../../mod.ts";
 import { chainOn } from "../../../src/core/chain_id.ts";
 import { type ChainId, digestOf, parseDiffId } from "../../../src/core/digest.ts";
 import { randomCacheId } from "../../../src/core/ids.ts";
 import { calls } from "../../../src/host/libc_binding.ts";
 import { StoreLayout } from "../../../src/metadata/layout.ts";
 import { allUses } from "../../../src/store/all_uses.ts";
+import { LayerStore } from "../../../src/store/layer_store.ts";
 import { file, layerTar } from "../../../src/testing/layer_builder.ts";
 import { makeManyRecords, recordIdOf, recordNameOf } from "../../support/many_records.ts";
 import { ScratchRoot, streamOf } from "../../support/scratch_store.ts";
@@ -36,7 +36,7 @@ describe("a store of many records", () => {
   });
 
   it("lists the records with one call each, and reads none of the layers' own", async () => {
-    using scratch = new ScratchRoot();
+    using scratch = new ScratchRoot(LayerStore);
     await makeManyRecords(scratch.root, MANY);
     await using store = await scratch.open();
     const count = await countCalls(() => assert.equal(store.catalog.layers().length, MANY));
@@ -45,7 +45,7 @@ describe("a store of many records", () => {
   });
 
   it("finds the layers that no record stands for without a further call, and reads those alone", async () => {
-    using scratch = new ScratchRoot();
+    using scratch = new ScratchRoot(LayerStore);
     await makeManyRecords(scratch.root, MANY);
     await using store = await scratch.open();
     const known = await countCalls(() => [store.catalog.entries(), store.rwLayers()]);
@@ -56,7 +56,7 @@ describe("a store of many records", () => {
   });
 
   it("asks a layer where its record is of an earlier version and does not repeat it", async () => {
-    using scratch = new ScratchRoot();
+    using scratch = new ScratchRoot(LayerStore);
     await using store = await scratch.open({ driver: "vfs" });
     const { chainId, diffId } = await store.register(streamOf(layerTar([file("a", "alpha")])));
     const { layout } = LayerStore.contextOf(store);
@@ -68,7 +68,7 @@ describe("a store of many records", () => {
   });
 
   it("hides no record behind one that is torn, foreign or large", async () => {
-    using scratch = new ScratchRoot();
+    using scratch = new ScratchRoot(LayerStore);
     await makeManyRecords(scratch.root, FEW);
     const { recordsDir } = new StoreLayout(scratch.root, "vfs");
     const path = (index: number) => `${recordsDir}/${recordIdOf(index)}.json`;
@@ -94,7 +94,7 @@ describe("a store of many records", () => {
 
 describe("the note of who refers to a layer", () => {
   it("is not believed once somebody else has changed the records, and is made anew by the next writer", async () => {
-    using scratch = new ScratchRoot();
+    using scratch = new ScratchRoot(LayerStore);
     await using store = await scratch.open({ driver: "vfs" });
     const { users, layout } = LayerStore.contextOf(store);
     const base = await store.register(streamOf(layerTar([file("a", "alpha")])));
@@ -110,7 +110,7 @@ describe("the note of who refers to a layer", () => {
   });
 
   it("says who may refer to a layer, and the records decide", async () => {
-    using scratch = new ScratchRoot();
+    using scratch = new ScratchRoot(LayerStore);
     await using store = await scratch.open({ driver: "vfs" });
     const { users } = LayerStore.contextOf(store);
     const layer = await store.register(streamOf(layerTar([file("a", "alpha")])));
@@ -128,7 +128,7 @@ describe("the note of who refers to a layer", () => {
   });
 
   it("is not made while a damaged record may refer to any layer", async () => {
-    using scratch = new ScratchRoot();
+    using scratch = new ScratchRoot(LayerStore);
     await using store = await scratch.open({ driver: "vfs" });
     const { users, layout } = LayerStore.contextOf(store);
     const layer = await store.register(streamOf(layerTar([file("a", "alpha")])));
@@ -145,7 +145,7 @@ describe("the note of who refers to a layer", () => {
   });
 
   it("is complete after everything that changes records", async () => {
-    using scratch = new ScratchRoot();
+    using scratch = new ScratchRoot(LayerStore);
     await using store = await scratch.open({ driver: "vfs" });
     const { users } = LayerStore.contextOf(store);
     const made = async (act: () => Promise<unknown>): Promise<void> => {
@@ -192,7 +192,7 @@ function writeAsDocker(layout: StoreLayout, parent: ChainId): ChainId {
 
 /** How many calls each verb takes in a store of so many records. */
 async function countsIn(size: number): Promise<Map<string, number>> {
-  using scratch = new ScratchRoot();
+  using scratch = new ScratchRoot(LayerStore);
   await makeManyRecords(scratch.root, size);
   const at = (index: number): string => recordIdOf(size - 1 - index);
   // The first writer of a store that others have filled reads all of it once.
@@ -219,7 +219,7 @@ async function countsIn(size: number): Promise<Map<string, number>> {
 
 /** The same where all records stand for one layer, as all empty ones do. */
 async function countsOnOneLayer(size: number): Promise<Map<string, number>> {
-  using scratch = new ScratchRoot();
+  using scratch = new ScratchRoot(LayerStore);
   await using store = await scratch.open({ driver: "vfs", durability: "none" });
   for (let index = 0; index < size; index++) await store.catalog.create({ id: `r${index}`, names: [`name-${index}`] });
   const inspected = (ref: string) => () => {
@@ -254,6 +254,7 @@ async function countCalls(act: () => unknown): Promise<number> {
   libc.statx = (...args) => (count++, statx(...args));
   try {
     await act();
+    assert.notEqual(count, 0, "the calls are another copy's of the module");
     return count;
   } finally {
     Object.assign(libc, { openat, statx });
