@@ -111,8 +111,8 @@ export class StagingArea {
     let lock: FileLock | undefined;
     try {
       ensureDir(dir, 0o700);
-      shareProject(dir, this.#layout.layersDir);
       lock = lockOwnFile(`${dir}/lock`);
+      shareProject(dir, this.#layout.layersDir);
       const owner = { schema: 1, ...currentProcess(), bootId: bootId(), what, created: new Date().toISOString() };
       writeFileAtomic(`${dir}/owner.json`, jsonText(owner), { mode: 0o600, durability: "none" });
       return new Staging(id, dir, lock);
