@@ -156,6 +156,7 @@ class Comparison {
     this.#at = path;
     const now = this.#plan.now.stat(path);
     const before = this.#plan.before?.stat(path);
+    if (before !== undefined && (now === undefined || now.type === "dir")) this.#links.noteGone(before);
     if (now === undefined) {
       if (before !== undefined) this.#kinds.set(path, "delete");
       return;

@@ -16,7 +16,7 @@ import { openDriver } from "../../../src/driver/registry.ts";
 import { probeOverlay } from "../../../src/driver/overlay/mounting/probe.ts";
 import { hasErrno } from "../../../src/host/errno.ts";
 import { RootedDir } from "../../../src/host/rooted_dir.ts";
-import { changeLines, withWritable } from "../../../src/testing/driver_cases/case.ts";
+import { at, changeLines, topId, withWritable } from "../../../src/testing/driver_cases/case.ts";
 import type { DriverContext } from "../../../src/testing/driver_suite.ts";
 import {
   addLayer,
@@ -98,6 +98,21 @@ test("the upper directory tells the same changes as both mounted trees, compared
     }),
     { numRuns: Number(process.env.STRATA_PROPERTY_RUNS ?? 150) },
   );
+});
+
+test("a link that takes the place of the other one's name is one name that went", { skip }, async () => {
+  const edit: Edit = { name: "rename", apply: (tree) => tree.rename(at("c"), at("a")) };
+  for (const linked of [symlink("a", "somewhere"), file("a", "one"), fifo("a")]) {
+    await withScratchDriver("overlay2", async (context) => {
+      const below = await layersOf(context, [[linked, hardlink("c", "a")]]);
+      await withWritable(context, below, async ({ id, path }) => {
+        assert.equal(editTree(path, [edit]).length, 1);
+        await context.driver.put(id);
+        assert.deepEqual(changeLines(await context.driver.changes(id, topId(below))), ["C /", "D /c"]);
+      });
+      await assertSameChanges(context, { stack: [[linked, hardlink("c", "a")]], edits: [edit] });
+    });
+  }
 });
 
 async function assertSameChanges(
