@@ -154,16 +154,16 @@ describe("what further roots hold", () => {
     {
       await using store = await first.open({ driver: "vfs" });
       await store.catalog.add(a!, { id: "a" });
-      await store.createRWLayer("work", {});
+      await store.createRWLayer("box", {});
     }
     const layerDb = join(first.root, "image/vfs/layerdb");
     const records = join(first.root, "image/vfs/strata/catalog/records");
     writeFileSync(join(records, readdirSync(records)[0]!), "{");
-    writeFileSync(join(layerDb, "mounts/work/mount-id"), "none");
+    writeFileSync(join(layerDb, "mounts/box/mount-id"), "none");
     await using store = await scratch.open({ driver: "vfs", readOnlyRoots: [first.root, second.root] });
     const contents = store.contents();
     assert.deepEqual(layersOf(contents), [`${a} ${first.root}`, `${b} ${second.root}`]);
-    assert.deepEqual(problemsOf(contents), ["broken mount work", "broken record a"]);
+    assert.deepEqual(problemsOf(contents), ["broken mount box", "broken record a"]);
     assert.deepEqual(contents.mounts, []);
     rmSync(join(layerDb, "sha256"), { recursive: true });
     writeFileSync(join(layerDb, "sha256"), "");
