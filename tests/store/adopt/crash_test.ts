@@ -1,21 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { it } from "node:test";
 import { file, layerTar, whiteout } from "../../../src/testing/layer_builder.ts";
-import type { CatalogOrder } from "../../support/catalog_child.ts";
-import { runtime } from "../../support/child.ts";
 import { needsPrograms } from "../../support/interop.ts";
+import { killCatalogChild, NAMING_CALLS } from "../../support/kill_catalog_child.ts";
 import { bytesOf, ScratchRoot, streamOf } from "../../support/scratch_store.ts";
 import { traceOf } from "../../support/trace.ts";
 
 const BASE = layerTar([file("base", "base\n"), file("gone", "1")]);
 const TOP = layerTar([file("top", "top\n"), whiteout("gone")]);
-/** What changes names in directories: between two of these calls, a crash leaves what the one before has done. */
-const CALLS = ["renameat,renameat2", "unlinkat", "mkdir,mkdirat"] as const;
 /** Every so many calls the process is killed. */
 const STEP = Number(process.env["STRATA_CRASH_STEP"] ?? 11);
 
@@ -29,31 +25,18 @@ it("adopting that is killed leaves no record half here, and can be done again", 
   }
   const before = traceOf(shelf.root);
   let killed = 0;
-  for (const calls of CALLS) {
+  for (const calls of NAMING_CALLS) {
     for (let nth = 1;; nth += STEP) {
       using scratch = new ScratchRoot();
-      if (killAt(scratch, { calls, nth, from: shelf.root }) === "ended") break;
+      const order = { task: "adopt", root: scratch.root, runRoot: join(scratch.dir, "run"), from: shelf.root } as const;
+      if (killCatalogChild(order, { calls, nth }) === "ended") break;
       killed++;
       await t.test(`at ${calls} ${nth}`, () => checkAfterCrash(scratch, shelf.root));
     }
   }
-  assert(killed >= CALLS.length, "the process was never killed");
+  assert(killed >= NAMING_CALLS.length, "the process was never killed");
   assert.deepEqual(traceOf(shelf.root), before);
 });
-
-function killAt(
-  { root, dir }: ScratchRoot,
-  { calls, nth, from }: { readonly calls: string; readonly nth: number; readonly from: string },
-): "ended" | "killed" {
-  const order: CatalogOrder = { task: "adopt", root, runRoot: join(dir, "run"), from };
-  const [program = "", ...args] = [...runtime("catalog_child"), JSON.stringify(order)];
-  const inject = `inject=${calls}:signal=KILL:when=${nth}`;
-  const strace = ["-f", "-qqq", "-o", "/dev/null", "-e", `trace=${calls}`, "-e", inject];
-  const { status, signal, stderr } = spawnSync("strace", [...strace, program, ...args], { encoding: "utf8" });
-  if (status === 0) return "ended";
-  assert(signal === "SIGKILL" || status === 137, stderr);
-  return "killed";
-}
 
 async function checkAfterCrash(scratch: ScratchRoot, from: string): Promise<void> {
   await using store = await scratch.open({ driver: "vfs" });

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { execFile, execFileSync, spawnSync } from "node:child_process";
+import { execFile, execFileSync } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, rmSync, statfsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
@@ -10,12 +10,11 @@ import { file, layerTar } from "../../../src/testing/layer_builder.ts";
 import type { CatalogOrder } from "../../support/catalog_child.ts";
 import { runtime } from "../../support/child.ts";
 import { needsPrograms } from "../../support/interop.ts";
+import { killCatalogChild, NAMING_CALLS } from "../../support/kill_catalog_child.ts";
 import { bytesOf, ScratchRoot, streamOf } from "../../support/scratch_store.ts";
 
 const KEPT = layerTar([file("kept", "kept\n")]);
 const FIRST = new TextEncoder().encode("first");
-/** What changes names in directories: between two of these calls, a crash leaves what the one before has done. */
-const CALLS = ["renameat,renameat2", "unlinkat", "mkdir,mkdirat"] as const;
 /** Every so many calls the process is killed. */
 const STEP = Number(process.env["STRATA_CRASH_STEP"] ?? 19);
 
@@ -33,28 +32,18 @@ describe("a process that is killed at its catalog", () => {
     }
     const pristine = join(scratch.dir, "pristine");
     cpSync(scratch.root, pristine, { recursive: true });
-    for (const calls of CALLS) {
+    for (const calls of NAMING_CALLS) {
       for (let nth = 1;; nth += STEP) {
         rmSync(scratch.root, { recursive: true });
         cpSync(pristine, scratch.root, { recursive: true });
-        const outcome = killAt(scratch, { calls, nth });
+        const order = { task: "verbs", root: scratch.root, runRoot: join(scratch.dir, "run") } as const;
+        const outcome = killCatalogChild(order, { calls, nth });
         if (outcome === "ended") break;
         await t.test(`at ${calls} ${nth}`, () => checkAfterCrash(scratch));
       }
     }
   });
 });
-
-function killAt({ root, dir }: ScratchRoot, { calls, nth }: { readonly calls: string; readonly nth: number }) {
-  const order: CatalogOrder = { task: "verbs", root, runRoot: join(dir, "run") };
-  const [program = "", ...args] = [...runtime("catalog_child"), JSON.stringify(order)];
-  const inject = `inject=${calls}:signal=KILL:when=${nth}`;
-  const strace = ["-f", "-qqq", "-o", "/dev/null", "-e", `trace=${calls}`, "-e", inject];
-  const { status, signal, stderr } = spawnSync("strace", [...strace, program, ...args], { encoding: "utf8" });
-  if (status === 0) return "ended";
-  assert(signal === "SIGKILL" || status === 137, stderr);
-  return "killed";
-}
 
 async function checkAfterCrash(scratch: ScratchRoot): Promise<void> {
   await using store = await scratch.open({ driver: "vfs" });
